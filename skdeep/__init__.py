@@ -1,0 +1,57 @@
+"""Deep-learning estimators for scikit-learn pipelines.
+
+Importing this package is cheap: a name is resolved on first use, so a script that needs
+only the scorers never pays for torch.
+"""
+
+from importlib import import_module as _import_module
+
+__version__ = "0.1.0"
+
+_SUBMODULES = (
+    "datasets",
+    "exceptions",
+    "metric_learning",
+    "metrics",
+    "model_selection",
+    "neighbors",
+    "nn",
+)
+_PUBLIC = {
+    "TCMEmbedder": "metric_learning",
+    "inspect": "_persistence",
+    "load": "_persistence",
+    "opis_score": "metrics",
+    "save": "_persistence",
+    "show_versions": "utils._show_versions",
+}
+__all__ = [*_PUBLIC, *_SUBMODULES, "__version__"]
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return _import_module(f"{__name__}.{name}")
+    if name in _PUBLIC:
+        return getattr(_import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from skdeep import (  # noqa: F401
+        datasets,
+        exceptions,
+        metric_learning,
+        metrics,
+        model_selection,
+        neighbors,
+        nn,
+    )
+    from skdeep._persistence import inspect, load, save  # noqa: F401
+    from skdeep.metric_learning import TCMEmbedder  # noqa: F401
+    from skdeep.metrics import opis_score  # noqa: F401
+    from skdeep.utils._show_versions import show_versions  # noqa: F401

@@ -1,0 +1,74 @@
+"""Bridge to the callbacks of scikit-learn (`ProgressBar`, `ScoringMonitor`, ...).
+
+They came with scikit-learn 1.9 as an experimental interface. Only this file touches it,
+so a change there costs a feature and not the package.
+"""
+
+import copy
+
+from skorch.callbacks import Callback
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # pragma: no cover
+
+    class CallbackSupportMixin:
+        """Stands in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method):
+        return method
+
+
+class SklearnBridge(Callback):
+    """Report the start and the end of the fit and of each epoch.
+
+    Parameters
+    ----------
+    estimator : BaseDeepEstimator
+        The estimator in the middle of its fit.
+
+    X, y : array-like
+        Data of the fit, for callbacks that score.
+
+    max_epochs : int
+        Largest number of epochs.
+    """
+
+    stop = False
+
+    def __init__(self, estimator, X, y, max_epochs):
+        self.estimator = estimator
+        self.data = {"X": X, "y": y}
+        self.max_epochs = max_epochs
+
+    def _arguments(self, net):
+        def attributes():
+            return {"module_": copy.deepcopy(net.module_).eval()}
+
+        return {
+            "estimator": self.estimator,
+            "reconstruction_attributes": attributes,
+            **self.data,
+        }
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.context_ = self.estimator._init_callback_context(
+            max_subtasks=self.max_epochs
+        )
+        self.context_.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        self.epoch_ = self.context_.subcontext(task_name="epoch")
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        self.stop = self.epoch_.call_on_fit_task_end(**self._arguments(net))
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        self.context_.call_on_fit_task_end(**self._arguments(net))
+
+
+def bridge(estimator, X, y, max_epochs):
+    """Callbacks that connect one fit to scikit-learn; none if nobody listens."""
+    listens = hasattr(estimator, "_skl_callbacks")
+    return [SklearnBridge(estimator, X, y, max_epochs)] if listens else []

@@ -1,0 +1,297 @@
+"""The training engine: skorch driven by ready-made batches.
+
+A *batch source* is any iterable of ``(inputs, target)`` with a length. It is passed
+over once an epoch, shuffles with a generator of its own, and replaces skorch's data
+sets and loaders. What skorch still does: callbacks, history, optimizers, devices.
+"""
+
+import copy
+import logging
+import math
+import sys
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
+
+from skdeep.exceptions import DivergedError, InvalidParameterError
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+
+logger = logging.getLogger("skdeep")
+
+
+class TensorBatches:
+    """Mini-batches cut out of whole arrays.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32
+        Samples; sparse rows are made dense one batch at a time.
+
+    y : ndarray of shape (n_samples, ...)
+        Targets.
+
+    batch_size : int
+        Samples a batch; the last one may be smaller.
+
+    shuffle : bool, default=False
+        Whether each pass takes the samples in a new order.
+
+    generator : torch.Generator or None, default=None
+        Source of the order.
+    """
+
+    def __init__(self, X, y, batch_size, *, shuffle=False, generator=None):
+        self.X, self.y = X, y
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.generator = generator
+
+    def __len__(self):
+        return math.ceil(self.X.shape[0] / self.batch_size)
+
+    def __iter__(self):
+        n_samples = self.X.shape[0]
+        if self.shuffle:
+            order = torch.randperm(n_samples, generator=self.generator).numpy()
+        else:
+            order = np.arange(n_samples)
+        for start in range(0, n_samples, self.batch_size):
+            rows = order[start : start + self.batch_size]
+            yield take_rows(self.X, rows), torch.from_numpy(self.y[rows])
+
+
+def take_rows(X, rows):
+    """Copy some rows of a dense or sparse array into a float tensor."""
+    part = X[rows]
+    return torch.from_numpy(part.toarray() if sp.issparse(part) else part)
+
+
+def move(data, device):
+    """Send a tensor, a tuple or dict of them, or anything with ``.to`` to `device`."""
+    if isinstance(data, dict):
+        return {name: move(value, device) for name, value in data.items()}
+    if isinstance(data, (tuple, list)):
+        return type(data)(move(value, device) for value in data)
+    return data.to(device) if hasattr(data, "to") else data
+
+
+class Net(NeuralNet):
+    """skorch net whose data are batch sources.
+
+    The criterion returns the loss, or ``(loss, parts)``: `parts` maps names to 0-d
+    tensors, whose means over an epoch go into the history.
+    """
+
+    def get_split_datasets(self, X, y=None, **split_params):
+        return X, y
+
+    def get_iterator(self, dataset, training=False):
+        return dataset
+
+    def infer(self, x, **fit_params):
+        return self.module_(move(x, self.device))
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        loss = self.criterion_(y_pred, move(y_true, self.device))
+        if isinstance(loss, tuple):
+            loss, parts = loss
+            for name, value in parts.items():
+                self.history.record_batch(name, value.detach())
+        return loss
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        if iterator is None:
+            return
+        total = 0.0
+        first = len(self.history[-1, "batches"])
+        for number, batch in enumerate(iterator, 1):
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            loss = step["loss"].item()
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"The loss became {loss} in epoch {len(self.history)}, batch "
+                    f"{number}, at lr={self.lr}. Lower `lr`, scale X (e.g. with "
+                    "StandardScaler), or set `max_grad_norm`."
+                )
+            total += loss
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history.record(f"{prefix}_loss", total / number)
+        parts = self.history[-1, "batches"][first:]
+        for name in parts[0]:
+            mean = torch.stack([batch[name] for batch in parts]).float().mean()
+            self.history.record(f"{prefix}_{name}", mean.item())
+
+
+class Schedule(Callback):
+    """Lower the learning rates after each step, from their start to about zero."""
+
+    def __init__(self, kind, n_steps):
+        self.kind = kind
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.scheduler_ = torch.optim.lr_scheduler.LambdaLR(net.optimizer_, self.factor)
+
+    def factor(self, step):
+        done = min(step / self.n_steps, 1.0)
+        return 1 - done if self.kind == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):
+        if training:
+            self.scheduler_.step()
+
+
+class KeepBest(Callback):
+    """Watch a value, ask for a stop after a while without progress, restore the best.
+
+    skorch's own EarlyStopping stops by raising KeyboardInterrupt, which cannot be told
+    from a user's Ctrl-C.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without progress after which `stop` becomes True.
+
+    score : callable or None, default=None
+        Maps the module, in evaluation mode, to a float; greater is better. It is
+        recorded as "valid_score". None watches "valid_loss", where less is better.
+    """
+
+    def __init__(self, patience, score=None):
+        self.patience = patience
+        self.score = score
+        self.stop = False
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.best_value_, self.best_epoch_ = -math.inf, 0
+        self.best_weights_ = copy.deepcopy(net.module_.state_dict())
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        if self.score is None:
+            value = -net.history[-1, "valid_loss"]
+        else:
+            value = self.score(net.module_.eval())
+            net.history.record("valid_score", value)
+        epoch = len(net.history)
+        if value > self.best_value_:
+            self.best_value_, self.best_epoch_ = value, epoch
+            self.best_weights_ = copy.deepcopy(net.module_.state_dict())
+        self.stop = epoch - self.best_epoch_ >= self.patience
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        net.module_.load_state_dict(self.best_weights_)
+
+
+class LogEpochs(Callback):
+    """Write one line an epoch to the logger "skdeep", or to stderr if it is off."""
+
+    def __init__(self, owner):
+        self.owner = owner
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        values = history_row(net.history[-1])
+        words = [f"{name}={value:.4g}" for name, value in values.items()]
+        line = f"[{self.owner}] {' '.join(words)}"
+        if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
+            logger.info(line)
+        else:
+            sys.stderr.write(f"{line}\n")
+
+
+def history_row(epoch):
+    """Plain numbers of one epoch of a skorch history."""
+    return {
+        name: value for name, value in epoch.items() if isinstance(value, (int, float))
+    }
+
+
+def make_net(est, module, criterion, *, device, n_steps, param_groups=(), extra=()):
+    """Set up, but do not train, a net with the common parameters of `est`.
+
+    Parameters
+    ----------
+    est : BaseDeepEstimator
+        Its training parameters are read.
+
+    module, criterion : torch.nn.Module
+        Network and loss; both may have weights to learn.
+
+    device : str
+        Where to train.
+
+    n_steps : int
+        Steps of the whole training, for the learning-rate schedule.
+
+    param_groups : sequence of (str, dict), default=()
+        Patterns of parameter names with optimizer arguments of their own.
+
+    extra : sequence of skorch callbacks, default=()
+        Called after those of the user.
+    """
+    callbacks = _user_callbacks(est)
+    if est.max_grad_norm is not None:
+        callbacks.append(GradientNormClipping(est.max_grad_norm))
+    if est.lr_schedule is not None:
+        callbacks.append(Schedule(est.lr_schedule, n_steps))
+    if est.verbose:
+        callbacks.append(LogEpochs(type(est).__name__))
+    arguments = {
+        "criterion": criterion,
+        "optimizer": OPTIMIZERS.get(est.optimizer, est.optimizer),
+        "optimizer__weight_decay": est.weight_decay,
+        "optimizer__param_groups": list(param_groups),
+        "lr": est.lr,
+        "max_epochs": est.max_epochs,
+        "callbacks": [*callbacks, *extra],
+        # run_single_epoch averages the losses itself, LogEpochs prints
+        "callbacks__train_loss": None,
+        "callbacks__valid_loss": None,
+        "callbacks__print_log": None,
+        "device": device,
+        "verbose": 0,
+    }
+    own = {f"optimizer__{k}": v for k, v in (est.optimizer_params or {}).items()}
+    try:
+        return Net(module, **{**arguments, **own, **(est.net_params or {})}).initialize()
+    except TypeError as error:
+        raise InvalidParameterError(
+            "`optimizer_params` or `net_params` holds a name or a value that skorch or "
+            f"the optimizer refuses: {error}"
+        ) from error
+
+
+def _user_callbacks(est):
+    callbacks = list(est.callbacks or [])
+    for callback in callbacks:
+        if isinstance(callback, tuple):
+            callback = callback[-1]
+        if isinstance(callback, EarlyStopping):
+            raise InvalidParameterError(
+                "skorch's EarlyStopping in `callbacks` ends the training like a Ctrl-C,"
+                " which would undo the fit; use early_stopping=True instead."
+            )
+    return callbacks
+
+
+def run(net, batches, valid_batches, max_epochs, watchers):
+    """Train `net` until `max_epochs` or until one of `watchers` has ``stop`` set.
+
+    Not ``net.fit``: that would swallow a KeyboardInterrupt, so that a search around it
+    would go on with a half-trained model.
+    """
+    net.notify("on_train_begin", X=batches, y=valid_batches)
+    for _ in range(max_epochs):
+        net.fit_loop(batches, valid_batches, epochs=1)
+        net.history[-1].pop("batches")
+        if any(watcher.stop for watcher in watchers):
+            break
+    net.notify("on_train_end", X=batches, y=valid_batches)

@@ -1,0 +1,21 @@
+"""Real data for examples, tests and first steps.
+
+``load_*`` reads a set that ships with the package; ``fetch_*`` downloads one once,
+verifies its checksum and keeps it in the data home.
+"""
+
+from skdeep.datasets._banking77 import fetch_banking77
+from skdeep.datasets._home import clear_data_home, get_data_home
+from skdeep.datasets._omniglot import fetch_omniglot, load_omniglot100
+from skdeep.datasets._split import class_disjoint_split
+from skdeep.datasets._table import list_datasets
+
+__all__ = [
+    "class_disjoint_split",
+    "clear_data_home",
+    "fetch_banking77",
+    "fetch_omniglot",
+    "get_data_home",
+    "list_datasets",
+    "load_omniglot100",
+]

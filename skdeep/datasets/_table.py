@@ -1,0 +1,199 @@
+"""The table of data sets: what each holds, where it comes from, what its files hash to.
+
+A further set is one entry here, a description ``descr/<name>.rst``, and one loader that
+turns the verified bytes of its files into arrays.
+"""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a data set.
+
+    Parameters
+    ----------
+    path : str
+        Place below the upstream host for a download, below ``skdeep/datasets/data``
+        for a bundled file.
+
+    n_bytes : int
+        Exact size.
+
+    sha256 : str
+        Checksum of the content.
+    """
+
+    path: str
+    n_bytes: int
+    sha256: str
+
+    @property
+    def filename(self):
+        """Last part of the path: the name of the file in the data home."""
+        return PurePosixPath(self.path).name
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set.
+
+    Parameters
+    ----------
+    name : str
+        The loader is called ``load_<name>`` or ``fetch_<name>``.
+
+    task : str
+        What it is for, in a few words.
+
+    n_samples : int
+        Rows of both parts of its split together.
+
+    n_features : int or None
+        Columns of the default form; None for raw text.
+
+    n_classes : int
+        Distinct targets.
+
+    licence, source, citation : str
+        Terms of use, place of origin, publication.
+
+    files : tuple of DataFile
+        All files.
+
+    bundled : bool
+        Whether the files are part of the package.
+    """
+
+    name: str
+    task: str
+    n_samples: int
+    n_features: int | None
+    n_classes: int
+    licence: str
+    source: str
+    citation: str
+    files: tuple
+    bundled: bool = False
+
+    @property
+    def n_bytes(self):
+        """Size of all files."""
+        return sum(file.n_bytes for file in self.files)
+
+
+_OMNIGLOT = "brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc"
+_OMNIGLOT_CITATION = (
+    "B. M. Lake, R. Salakhutdinov, J. B. Tenenbaum (2015). Human-level concept "
+    "learning through probabilistic program induction. Science 350(6266), 1332-1338."
+)
+_BANKING77 = (
+    "PolyAI-LDN/task-specific-datasets/57ec275d8078af65b7731c2a98be812d844a6d6b"
+)
+
+_DATASETS = (
+    Dataset(
+        name="omniglot100",
+        task="few-shot classification, retrieval, clustering of images",
+        n_samples=2000,
+        n_features=784,
+        n_classes=100,
+        licence="MIT",
+        source="https://github.com/brendenlake/omniglot",
+        citation=_OMNIGLOT_CITATION,
+        files=(
+            DataFile(
+                "omniglot_100.npz",
+                51796,
+                "16c26d0a66871c035cf62b52bf24423b7512347361a4857235677e4a0eb7cc26",
+            ),
+        ),
+        bundled=True,
+    ),
+    Dataset(
+        name="omniglot",
+        task="few-shot classification, retrieval, clustering of images",
+        n_samples=4840,
+        n_features=784,
+        n_classes=242,
+        licence="MIT",
+        source="https://github.com/brendenlake/omniglot",
+        citation=_OMNIGLOT_CITATION,
+        files=(
+            DataFile(
+                f"{_OMNIGLOT}/python/images_background_small1.zip",
+                1319022,
+                "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
+            ),
+            DataFile(
+                f"{_OMNIGLOT}/python/images_background_small2.zip",
+                1580917,
+                "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
+            ),
+        ),
+    ),
+    Dataset(
+        name="banking77",
+        task="text classification (intents)",
+        n_samples=13083,
+        n_features=None,
+        n_classes=77,
+        licence="CC BY 4.0",
+        source="https://github.com/PolyAI-LDN/task-specific-datasets",
+        citation=(
+            "I. Casanueva, T. Temcinas, D. Gerz, M. Henderson, I. Vulic (2020). "
+            "Efficient Intent Detection with Dual Sentence Encoders. Proceedings of "
+            "the 2nd Workshop on NLP for Conversational AI, 38-45."
+        ),
+        files=(
+            DataFile(
+                f"{_BANKING77}/banking_data/train.csv",
+                839073,
+                "b06e26ac675513959a63135f11b94ea7786ed02da65db93a5650d8838cbc664b",
+            ),
+            DataFile(
+                f"{_BANKING77}/banking_data/test.csv",
+                239961,
+                "d12d6e3bc4c3103966ae786dc435913c0c563dfa328f5a3646d0e62cfeeb474d",
+            ),
+        ),
+    ),
+)
+
+DATASETS = {dataset.name: dataset for dataset in _DATASETS}
+
+
+def list_datasets():
+    """Describe all data sets of the package.
+
+    Returns
+    -------
+    datasets : list of dict
+        One dictionary a set: `name`, `task`, `n` (samples), `d` (features of the
+        default form, None for text), `classes`, `licence`, `bytes` (size of the files)
+        and `bundled`. A bundled set is read by ``load_<name>`` without a network, the
+        others by ``fetch_<name>``.
+
+    Examples
+    --------
+    >>> from skdeep.datasets import list_datasets
+    >>> for dataset in list_datasets():
+    ...     print(dataset["name"], dataset["n"], dataset["classes"], dataset["bundled"])
+    omniglot100 2000 100 True
+    omniglot 4840 242 False
+    banking77 13083 77 False
+    """
+    return [
+        {
+            "name": dataset.name,
+            "task": dataset.task,
+            "n": dataset.n_samples,
+            "d": dataset.n_features,
+            "classes": dataset.n_classes,
+            "licence": dataset.licence,
+            "bytes": dataset.n_bytes,
+            "bundled": dataset.bundled,
+        }
+        for dataset in _DATASETS
+    ]

@@ -1,0 +1,117 @@
+"""From embeddings with known classes to one distance threshold."""
+
+import math
+
+import numpy as np
+
+from skdeep.metrics import (
+    map_at_r_score,
+    recall_at_k_score,
+    threshold_at_far,
+    threshold_at_frr,
+    utility_curves,
+)
+
+
+def mean_utility(y_true, embeddings):
+    """Mean utility of the classes over the default calibration range."""
+    return float(np.mean(utility_curves(y_true, embeddings).utility))
+
+
+VALIDATION_METRICS = {
+    "recall_at_1": recall_at_k_score,
+    "map_at_r": map_at_r_score,
+    "mean_utility": mean_utility,
+}
+
+CRITERIA = ("far", "frr", "eer", "utility", "worst_class_far")
+
+# distances between vectors of length one are at most 2, in both metrics
+MAX_DISTANCE = 2.0
+
+
+def find_threshold(
+    y_true, embeddings, *, criterion, target=None, beta=1.0, metric="euclidean"
+):
+    """Choose the distance up to which pairs are accepted.
+
+    Parameters
+    ----------
+    y_true : ndarray of shape (n_samples,)
+        Class of each embedding.
+
+    embeddings : ndarray of shape (n_samples, n_components)
+        Rows of length one.
+
+    criterion : {"far", "frr", "eer", "utility", "worst_class_far"}
+        "far": the largest distance with a false accept rate of at most `target`;
+        "frr": the smallest with a false reject rate of at most `target`; "eer": where
+        both rates are closest; "utility": where the mean utility of the classes is
+        greatest; "worst_class_far": the largest distance at which no class has a false
+        accept rate above `target`.
+
+    target : float or None, default=None
+        Rate for the criteria that have one.
+
+    beta : float, default=1.0
+        Weight of the sensitivity in the utility.
+
+    metric : {"euclidean", "cosine"}, default="euclidean"
+        Distance.
+
+    Returns
+    -------
+    threshold : float
+        Distance.
+    """
+    if criterion == "far":
+        return threshold_at_far(y_true, embeddings, target, metric=metric)
+    if criterion == "frr":
+        return threshold_at_frr(y_true, embeddings, target, metric=metric)
+    curves = rate_curves(y_true, embeddings, beta=beta, metric=metric)
+    if criterion == "eer":
+        best = np.abs(curves.far - curves.frr).argmin()
+    elif criterion == "utility":
+        best = curves.utility.mean(axis=0).argmax()
+    else:
+        worst = (1 - curves.specificity).max(axis=0)
+        best = np.flatnonzero(worst <= target).max(initial=0)
+    return float(curves.thresholds[best])
+
+
+def rate_curves(y_true, embeddings, *, beta=1.0, metric="euclidean", n_thresholds=1001):
+    """Rates and utilities on a grid over all possible distances."""
+    return utility_curves(
+        y_true,
+        embeddings,
+        beta=beta,
+        distance_range=(0, MAX_DISTANCE),
+        n_thresholds=n_thresholds,
+        metric=metric,
+    )
+
+
+def unlabeled_threshold(embeddings, target_far, *, metric, rng, max_pairs=2_000_000):
+    """Quantile of the distances of all pairs: a threshold without labels.
+
+    Among many classes nearly all pairs are of two classes, so that the fraction of
+    accepted pairs is about the false accept rate. With C classes of equal size it is
+    too large by the accepted pairs of one class, at most 1 / C.
+    """
+    n_samples = len(embeddings)
+    n_pairs = n_samples * (n_samples - 1) // 2
+    if n_pairs <= max_pairs:
+        first, second = np.triu_indices(n_samples, 1)
+    else:
+        first = rng.randint(n_samples, size=max_pairs)
+        second = (first + rng.randint(1, n_samples, size=max_pairs)) % n_samples
+    distance = np.sort(pair_distances(embeddings[first], embeddings[second], metric))
+    rank = max(1, math.floor(target_far * len(distance)))
+    return float(distance[rank - 1])
+
+
+def pair_distances(first, second, metric):
+    """Distances between the rows of two arrays of unit vectors, in float64."""
+    difference = first.astype(np.float64) - second
+    squared = np.einsum("ij,ij->i", difference, difference)
+    return squared / 2 if metric == "cosine" else np.sqrt(squared)

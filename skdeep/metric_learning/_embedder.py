@@ -1,0 +1,651 @@
+"""The embedder: encode, train with a base loss plus TCM, calibrate one threshold."""
+
+import copy
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep.base import BaseDeepEstimator, all_or_nothing, forward
+from skdeep.exceptions import InvalidParameterError
+from skdeep.metric_learning._augment import AffineRows
+from skdeep.metric_learning._batches import ClassBalancedBatches
+from skdeep.metric_learning._calibration import VALIDATION_METRICS
+from skdeep.metric_learning._losses import (
+    BASE_LOSSES,
+    MetricLoss,
+    TCMLoss,
+    make_base_loss,
+)
+from skdeep.metric_learning._modules import make_unit_encoder
+from skdeep.metric_learning._verification import VerificationMixin
+from skdeep.metrics import recall_at_k_score
+from skdeep.nn import seed_dropout, start_module
+from skdeep.utils._params import Interval, ListOf, StrOptions
+from skdeep.utils._torch import make_generator, resolve_device
+from skdeep.utils._validation import encode_labels, flatten_images, validate_rows
+
+
+class TCMEmbedder(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    VerificationMixin,
+    BaseDeepEstimator,
+):
+    """Embed samples so that one distance threshold fits all classes.
+
+    A network maps samples to vectors of length one, trained with a retrieval loss plus
+    the threshold-consistent margin (TCM) [1]_, which holds the pairs of all classes to
+    the same absolute similarities. The classes of later data may be new.
+
+    Parameters
+    ----------
+    base_loss : str, torch.nn.Module or callable, default="smooth_ap"
+        One of "smooth_ap", "recall_at_k", "proxy_anchor", "arcface", "cosface",
+        "norm_softmax", "proxy_nca", "multi_similarity", "contrastive", "triplet" and
+        "supcon"; or a module that takes (embeddings, labels), such as any loss of
+        pytorch-metric-learning; or a callable (n_classes, n_components) -> module.
+
+    n_components : int, default=64
+        Size of an embedding.
+
+    base_loss_params : dict or None, default=None
+        Further arguments of the base loss, e.g. ``{"temperature": 0.05}``.
+
+    tcm_weight : float, default=1.0
+        Weight of TCM. With 0 this is plain metric learning, the baseline.
+
+    pos_margin : float, default=0.9
+        Cosine similarity above which a pair of one class costs nothing.
+
+    neg_margin : float, default=0.5
+        Cosine similarity below which a pair of two classes costs nothing.
+
+    tcm_pos_weight : float, default=1.0
+        Weight of the pairs of one class: they make the classes consistent.
+
+    tcm_neg_weight : float, default=1.0
+        Weight of the pairs of two classes: they add spread.
+
+    tcm_warmup : float, default=0.0
+        Fraction of the steps over which the weight of TCM rises from zero.
+
+    classes_per_batch : int, default=32
+        Classes in a mini-batch.
+
+    samples_per_class : int, default=4
+        Samples of each of these classes.
+
+    augment : {"affine"}, callable or None, default=None
+        Random changes of the training samples. "affine" turns, moves, scales and
+        shears images. A callable ``augment(X, generator)`` gets float tensors of shape
+        (n_samples, n_features).
+
+    target_far : float, default=0.01
+        False accept rate at which `fit` puts `threshold_`.
+
+    target_frr : float or None, default=None
+        If given, `threshold_` is put at this false reject rate instead.
+
+    metric : {"euclidean", "cosine"}, default="euclidean"
+        Distance between embeddings: the length of the difference, or one minus the
+        cosine. Both are in [0, 2] and rank alike.
+
+    module : {"mlp", "conv", "identity"}, class, callable, torch.nn.Module or None, \
+            default=None
+        Network. None is "conv" for images and "mlp" for rows; "identity" is one linear
+        map. A class or callable is called with `module_params`; an instance is copied.
+        What it returns for a row is the embedding, before scaling to length one.
+
+    module_params : dict or None, default=None
+        Arguments of the network, e.g. ``{"channels": (16, 32)}`` for "conv".
+
+    hidden_layer_sizes : sequence of int, default=(512,)
+        Width of each hidden layer of "mlp".
+
+    dropout : float, default=0.1
+        Dropout of "mlp" and "conv".
+
+    max_epochs : int, default=50
+        Passes over the training data.
+
+    max_steps : int or None, default=None
+        Mini-batches after which the training ends, rounded up to whole epochs.
+
+    lr : float, default=1e-3
+        Learning rate.
+
+    lr_schedule : {"cosine", "linear"} or None, default="cosine"
+        How the learning rate falls to zero.
+
+    loss_lr_multiplier : float, default=10.0
+        Times `lr` is the learning rate of the class vectors of a proxy loss.
+
+    optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
+        Name of an optimizer, or a class with the interface of ``torch.optim``.
+
+    optimizer_params : dict or None, default=None
+        Further arguments of the optimizer.
+
+    weight_decay : float, default=1e-4
+        Decay of the weights.
+
+    max_grad_norm : float or None, default=None
+        Bound on the norm of the gradient.
+
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the **classes**, to stop after
+        `n_iter_no_change` epochs without progress on them, to keep the best weights,
+        and to calibrate `threshold_` on them.
+
+    validation_fraction : float, default=0.2
+        Fraction of the classes held out. Only used if `early_stopping` is True.
+
+    n_iter_no_change : int, default=10
+        Patience in epochs. Only used if `early_stopping` is True.
+
+    validation_metric : {"recall_at_1", "map_at_r", "mean_utility"}, callable or None, \
+            default=None
+        What to watch on the held-out classes; None is "recall_at_1". A callable gets
+        (y_true, embeddings); greater is better.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit.
+
+    callbacks : list or None, default=None
+        Further callbacks of skorch.
+
+    net_params : dict or None, default=None
+        Further arguments of the ``skorch.NeuralNet`` inside.
+
+    device : str, default="auto"
+        Where to train: "cpu", "cuda", "mps", ..., or "auto" for the fastest there is.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, the batches, the dropout and the held-out classes.
+
+    verbose : int, default=0
+        Log one line per epoch if greater than 0.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The trained network, (n_samples, n_features) -> (n_samples, n_components).
+
+    threshold_ : float
+        Largest distance at which a pair is accepted as one class.
+
+    calibration_curve_ : dict of ndarray
+        "thresholds", "far" and "frr" of the pairs that `threshold_` was chosen on.
+
+    classes_ : ndarray of shape (n_classes,)
+        Classes seen in `fit`.
+
+    n_components_ : int
+        Size of an embedding.
+
+    history_ : list of dict
+        Of each epoch: the losses, the fraction of hard pairs, seconds.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    best_epoch_ : int
+        Epoch whose weights were kept.
+
+    net_ : skorch.NeuralNet
+        The net that did the training; not there after unpickling.
+
+    device_ : str
+        Where the network is.
+
+    n_features_in_ : int
+        Number of features seen in `fit`; pixels times channels for images.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X had any.
+
+    See Also
+    --------
+    skdeep.metrics.opis_score : How far the thresholds of the classes are apart.
+    skdeep.model_selection.ClassDisjointKFold : Folds for classes never seen.
+    sklearn.neighbors.NeighborhoodComponentsAnalysis : Linear, without margins.
+
+    Notes
+    -----
+    A step on B samples costs O(B^2 (n_components + samples_per_class)) beside the
+    network. A threshold calibrated on the classes of the training is too strict a test
+    for nobody: on new classes many more strangers pass. Set ``early_stopping=True`` or
+    call `calibrate_threshold` with other classes.
+
+    The setting of the paper [1]_ is ``TCMEmbedder("smooth_ap", base_loss_params=
+    {"include_query": True}, tcm_weight=1, pos_margin=0.9, neg_margin=0.5)``.
+
+    References
+    ----------
+    .. [1] Zhang, Xu, Tang, Fang, Wu, Tighe and Xing, "Threshold-Consistent Margin Loss
+       for Open-World Deep Metric Learning", ICLR 2024.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdeep.metric_learning import TCMEmbedder
+    >>> X, y = load_digits(return_X_y=True)
+    >>> known = y < 6
+    >>> embedder = TCMEmbedder(max_epochs=5, random_state=0).fit(X[known], y[known])
+    >>> embedder.transform(X[~known]).shape  # digits never seen in training
+    (714, 64)
+    """
+
+    _parameter_constraints = {
+        **BaseDeepEstimator._parameter_constraints,
+        "base_loss": [StrOptions(BASE_LOSSES), callable],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "base_loss_params": [dict, None],
+        "tcm_weight": [Interval(Real, 0, None, closed="left")],
+        "pos_margin": [Interval(Real, -1, 1, closed="both")],
+        "neg_margin": [Interval(Real, -1, 1, closed="both")],
+        "tcm_pos_weight": [Interval(Real, 0, None, closed="left")],
+        "tcm_neg_weight": [Interval(Real, 0, None, closed="left")],
+        "tcm_warmup": [Interval(Real, 0, 1, closed="both")],
+        "classes_per_batch": [Interval(Integral, 2, None, closed="left")],
+        "samples_per_class": [Interval(Integral, 2, None, closed="left")],
+        "augment": [StrOptions({"affine"}), callable, None],
+        "target_far": [Interval(Real, 0, 1, closed="neither")],
+        "target_frr": [Interval(Real, 0, 1, closed="neither"), None],
+        "metric": [StrOptions({"euclidean", "cosine"})],
+        "hidden_layer_sizes": [ListOf(Interval(Integral, 1, None, closed="left"))],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "max_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "loss_lr_multiplier": [Interval(Real, 0, None, closed="neither")],
+        "validation_metric": [StrOptions(VALIDATION_METRICS), callable, None],
+    }
+
+    _make_module = staticmethod(make_unit_encoder)
+
+    def __init__(
+        self,
+        base_loss="smooth_ap",
+        n_components=64,
+        *,
+        base_loss_params=None,
+        tcm_weight=1.0,
+        pos_margin=0.9,
+        neg_margin=0.5,
+        tcm_pos_weight=1.0,
+        tcm_neg_weight=1.0,
+        tcm_warmup=0.0,
+        classes_per_batch=32,
+        samples_per_class=4,
+        augment=None,
+        target_far=0.01,
+        target_frr=None,
+        metric="euclidean",
+        module=None,
+        module_params=None,
+        hidden_layer_sizes=(512,),
+        dropout=0.1,
+        max_epochs=50,
+        max_steps=None,
+        lr=1e-3,
+        lr_schedule="cosine",
+        loss_lr_multiplier=10.0,
+        optimizer="adamw",
+        optimizer_params=None,
+        weight_decay=1e-4,
+        max_grad_norm=None,
+        early_stopping=False,
+        validation_fraction=0.2,
+        n_iter_no_change=10,
+        validation_metric=None,
+        warm_start=False,
+        callbacks=None,
+        net_params=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.base_loss = base_loss
+        self.n_components = n_components
+        self.base_loss_params = base_loss_params
+        self.tcm_weight = tcm_weight
+        self.pos_margin = pos_margin
+        self.neg_margin = neg_margin
+        self.tcm_pos_weight = tcm_pos_weight
+        self.tcm_neg_weight = tcm_neg_weight
+        self.tcm_warmup = tcm_warmup
+        self.classes_per_batch = classes_per_batch
+        self.samples_per_class = samples_per_class
+        self.augment = augment
+        self.target_far = target_far
+        self.target_frr = target_frr
+        self.metric = metric
+        self.module = module
+        self.module_params = module_params
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.max_steps = max_steps
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.loss_lr_multiplier = loss_lr_multiplier
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.validation_metric = validation_metric
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @all_or_nothing
+    def fit(self, X, y):
+        """Learn the embedding, and calibrate the threshold.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array \
+                of shape (n_samples, channels, height, width)
+            Training samples: rows, or images. Sparse rows are made dense one batch at
+            a time.
+
+        y : array-like of shape (n_samples,)
+            Their classes: integers, booleans or strings.
+
+        Returns
+        -------
+        self : TCMEmbedder
+            Fitted estimator.
+        """
+        return self._fit(X, y, go_on=self.warm_start)
+
+    @all_or_nothing
+    def partial_fit(self, X, y):
+        """Train for one more epoch.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix
+            As in `fit`; the first call fixes the number of features.
+
+        y : array-like of shape (n_samples,)
+            Their classes. They may be new, unless the base loss has class vectors.
+
+        Returns
+        -------
+        self : TCMEmbedder
+            Fitted estimator.
+        """
+        if self.early_stopping:
+            raise InvalidParameterError(
+                "partial_fit does not support early_stopping=True, because each call "
+                "would hold out other classes; set early_stopping=False."
+            )
+        return self._fit(X, y, go_on=True, max_epochs=1)
+
+    def _fit(self, X, y, *, go_on, max_epochs=None):
+        data = X, y
+        go_on = go_on and hasattr(self, "module_")
+        X, y = self._validate_fit_data(X, y, go_on)
+        rng = check_random_state(self.random_state)
+        held_out = self._hold_out_classes(y, rng)
+        train = np.flatnonzero(~np.isin(y, held_out))
+        if go_on:  # the same seed must not draw the same batches again
+            rng = np.random.RandomState(rng.randint(2**31 - 1, size=self.n_iter_)[-1])
+        generator = make_generator(rng)
+        self.device_ = resolve_device(self.device)
+        module = self._start_module(go_on, X, generator)
+        base_loss, codes = self._start_base_loss(go_on, y[train], generator)
+        batches = ClassBalancedBatches(
+            X[train],
+            codes,
+            self.classes_per_batch,
+            self.samples_per_class,
+            generator=generator,
+            augment=self._make_augment(),
+        )
+        max_epochs = max_epochs or self.max_epochs
+        if self.max_steps is not None:
+            max_epochs = min(max_epochs, -(-self.max_steps // len(batches)))
+        tcm = TCMLoss(
+            self.pos_margin, self.neg_margin, self.tcm_pos_weight, self.tcm_neg_weight
+        )
+        n_warmup_steps = int(self.tcm_warmup * max_epochs * len(batches))
+        criterion = MetricLoss(base_loss, tcm, self.tcm_weight, n_warmup_steps)
+        seed_dropout(module, make_generator(rng, self.device_))
+        X_held, y_held = X, y
+        if len(held_out):
+            X_held, y_held = (part[np.isin(y, held_out)] for part in (X, y))
+        self._train(
+            module,
+            criterion,
+            batches,
+            go_on=go_on,
+            max_epochs=max_epochs,
+            score=self._make_score(X_held, y_held) if len(held_out) else None,
+            param_groups=[("base_loss.*", {"lr": self.lr * self.loss_lr_multiplier})],
+            data=data,
+        )
+        self._loss_weights = {
+            name: value.detach().cpu().numpy().copy()
+            for name, value in criterion.base_loss.state_dict().items()
+        }
+        self._calibrate(X_held, y_held, rng)
+        return self
+
+    def _validate_fit_data(self, X, y, go_on):
+        """Check everything that can be wrong before the first step.
+
+        Returns
+        -------
+        X : ndarray or CSR of shape (n_samples, n_features), dtype float32
+
+        y : ndarray of shape (n_samples,)
+            Labels as given.
+        """
+        if self.pos_margin <= self.neg_margin:
+            raise InvalidParameterError(
+                f"`pos_margin` must be greater than `neg_margin`, but they are "
+                f"{self.pos_margin} and {self.neg_margin}: pairs of one class have to "
+                "be more alike than pairs of two classes."
+            )
+        classes, codes = encode_labels(self, y)
+        X, image_shape = flatten_images(X)
+        X = validate_rows(
+            self, X, reset=not go_on, accept_sparse=True, ensure_min_samples=2
+        )
+        check_consistent_length(X, codes)
+        sizes = np.bincount(codes)
+        if (sizes >= 2).sum() < 2:
+            raise ValueError(
+                f"{type(self).__name__} learns from pairs within and between classes, "
+                f"so y needs at least 2 classes with at least 2 samples each, but of "
+                f"its {len(classes)} class{'es' * (len(classes) > 1)} in {len(codes)} "
+                f"samples only {(sizes >= 2).sum()} has 2 or more."
+            )
+        if (sizes == 1).any():
+            single = classes[sizes == 1]
+            warnings.warn(
+                f"{len(single)} of {len(classes)} classes have a single sample (such "
+                f"as {single[0]!r}); they form no pair and are left out of the "
+                "training.",
+                UserWarning,
+                stacklevel=4,
+            )
+        self.classes_ = np.union1d(self.classes_, classes) if go_on else classes
+        if not go_on:
+            self._image_shape = image_shape
+        elif image_shape not in (None, self._image_shape):
+            raise ValueError(
+                f"X has images of shape {image_shape}, but the earlier fit had "
+                f"{self._image_shape}."
+            )
+        return X, classes[codes]
+
+    def _hold_out_classes(self, y, rng):
+        """Draw the classes for early stopping and calibration."""
+        classes, sizes = np.unique(y, return_counts=True)
+        if not self.early_stopping:
+            return classes[:0]
+        usable = classes[sizes >= 2]
+        n_held = max(2, round(self.validation_fraction * len(usable)))
+        if len(usable) - n_held < 2:
+            raise ValueError(
+                "early_stopping=True holds out 2 classes or more and needs 2 others to "
+                f"train on, each with at least 2 samples, but y has {len(usable)} such "
+                "classes; set early_stopping=False."
+            )
+        return rng.permutation(usable)[:n_held]
+
+    def _start_module(self, go_on, X, generator):
+        """Build the network, or copy the one to go on with."""
+        if go_on:
+            return copy.deepcopy(self.module_)
+        self._module_args = {
+            "module": self.module,
+            "module_params": self.module_params,
+            "n_features": X.shape[1],
+            "n_outputs": self.n_components,
+            "hidden_layer_sizes": [int(size) for size in self.hidden_layer_sizes],
+            "dropout": float(self.dropout),
+            "image_shape": self._image_shape,
+        }
+        module = start_module(
+            self._make_module, self._module_args, generator=generator
+        ).eval()
+        n_outputs = self._check_output(module, X[:2])
+        if n_outputs != self.n_components:
+            raise InvalidParameterError(
+                f"`module` returns {n_outputs} values for a row, but n_components="
+                f"{self.n_components}; set n_components={n_outputs}."
+            )
+        self.n_components_ = self._n_features_out = n_outputs
+        return module
+
+    def _check_output(self, module, X):
+        """Size of the output of a network, or a clear error if it does not fit."""
+        try:
+            output = forward(module, X, "cpu")
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise InvalidParameterError(
+                f"`module` cannot be applied to float rows of {X.shape[1]} features: "
+                f"{error}"
+            ) from error
+        if output.ndim != 2:
+            raise InvalidParameterError(
+                "`module` must return one vector for each row, but for 2 rows it "
+                f"returned an array of shape {output.shape}."
+            )
+        return output.shape[1]
+
+    def _start_base_loss(self, go_on, y, generator):
+        """Make the base loss, with the class vectors of the last fit if it goes on."""
+        earlier = getattr(self, "_loss_weights", None) if go_on else None
+        classes = np.unique(y)
+        if earlier:
+            new = np.setdiff1d(classes, self._loss_classes)
+            if len(new):
+                raise ValueError(
+                    f"Class {new[0]!r} is new, but base_loss={self.base_loss!r} has one "
+                    "vector for each class of the first fit; use a pair loss such as "
+                    "'smooth_ap', or fit anew."
+                )
+            classes = self._loss_classes
+        base_loss = make_base_loss(
+            self.base_loss,
+            self.base_loss_params,
+            n_classes=len(classes),
+            n_components=self.n_components,
+            generator=generator,
+        )
+        if earlier:
+            base_loss.load_state_dict(
+                {name: torch.tensor(value) for name, value in earlier.items()}
+            )
+        self._loss_classes = classes
+        return base_loss, np.searchsorted(classes, y)
+
+    def _make_augment(self):
+        if self.augment != "affine":
+            return self.augment
+        if self._image_shape is None:
+            raise InvalidParameterError(
+                "augment='affine' turns and shears images, but X holds rows; give X as "
+                "(n_samples, channels, height, width)."
+            )
+        return AffineRows(self._image_shape)
+
+    def _make_score(self, X, y):
+        name = self.validation_metric or "recall_at_1"
+        measure = name if callable(name) else VALIDATION_METRICS[name]
+
+        def score(module):
+            return measure(y, forward(module, X, self.device_, self._slice))
+
+        return score
+
+    def transform(self, X):
+        """Embed samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array \
+                of shape (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_components), dtype float32
+            Embeddings of length one.
+        """
+        check_is_fitted(self)
+        X, image_shape = flatten_images(X)
+        if image_shape not in (None, self._image_shape):
+            raise ValueError(
+                f"X has images of shape {image_shape}, but {type(self).__name__} was "
+                f"fitted on {self._image_shape or 'rows'}."
+            )
+        X = validate_rows(self, X, reset=False, accept_sparse=True)
+        return self._forward(X, self._slice)
+
+    @property
+    def _slice(self):
+        # a slice of images times the channels of a convolution is large
+        return 4096 if self._module_args["module"] in (None, "mlp") and (
+            self._image_shape is None
+        ) else 256
+
+    def score(self, X, y):
+        """Recall at 1: how often the nearest other sample is of the same class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, also of classes never seen.
+
+        y : array-like of shape (n_samples,)
+            Their classes.
+
+        Returns
+        -------
+        score : float
+            In [0, 1]; greater is better.
+        """
+        return recall_at_k_score(y, self.transform(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -1,0 +1,190 @@
+"""The threshold-consistent margin (TCM), and the loss of a training step.
+
+A step computes the matrix of cosine similarities once; the base loss and TCM share it.
+"""
+
+from torch import nn
+
+from skdeep.exceptions import InvalidParameterError
+from skdeep.metric_learning import _pair_losses as pairs
+from skdeep.metric_learning import _proxy_losses as proxies
+from skdeep.metric_learning import _ranking_losses as ranking
+from skdeep.utils._torch import build, build_foreign, copy_module
+
+BASE_LOSSES = {
+    "smooth_ap": ranking.SmoothAPLoss,
+    "recall_at_k": ranking.RecallAtKLoss,
+    "contrastive": pairs.ContrastiveLoss,
+    "triplet": pairs.TripletLoss,
+    "multi_similarity": pairs.MultiSimilarityLoss,
+    "supcon": pairs.SupConLoss,
+    "norm_softmax": proxies.NormSoftmaxLoss,
+    "arcface": proxies.ArcFaceLoss,
+    "cosface": proxies.CosFaceLoss,
+    "proxy_nca": proxies.ProxyNCALoss,
+    "proxy_anchor": proxies.ProxyAnchorLoss,
+}
+
+
+class TCMLoss(pairs.PairLoss):
+    r"""Threshold-consistent margin: one absolute margin for all classes.
+
+    .. math::
+        L = \lambda^+ \frac{\sum_{S^+} (m^+ - s) \, 1[s \le m^+]}
+                           {\sum_{S^+} 1[s \le m^+]}
+          + \lambda^- \frac{\sum_{S^-} (s - m^-) \, 1[s \ge m^-]}
+                           {\sum_{S^-} 1[s \ge m^-]}
+
+    over the similarities :math:`s` of the pairs of one class, :math:`S^+`, and of two
+    classes, :math:`S^-`. Each side is a mean over its *hard* pairs only, so that a few
+    of them keep their full weight; a side without a hard pair is zero.
+
+    Parameters
+    ----------
+    pos_margin : float, default=0.9
+        Similarity :math:`m^+` above which a pair of one class costs nothing.
+
+    neg_margin : float, default=0.5
+        Similarity :math:`m^-` below which a pair of two classes costs nothing.
+
+    pos_weight : float, default=1.0
+        The :math:`\lambda^+`.
+
+    neg_weight : float, default=1.0
+        The :math:`\lambda^-`.
+
+    Notes
+    -----
+    The indicators are constants to the gradient, so the loss is linear in the
+    similarities: one product with a matrix of coefficients, forward and backward, after
+    O(B^2) comparisons. Rectangular similarities work too, e.g. against a memory bank.
+
+    References
+    ----------
+    .. [1] Zhang et al., "Threshold-Consistent Margin Loss for Open-World Deep Metric
+       Learning", ICLR 2024, eq. (4).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdeep.metric_learning import TCMLoss
+    >>> similarity = torch.tensor([[1.0, 0.7, 0.6], [0.7, 1.0, 0.1], [0.6, 0.1, 1.0]])
+    >>> y = torch.tensor([0, 0, 1])
+    >>> same = y[:, None] == y
+    >>> loss = TCMLoss()(similarity, same & ~torch.eye(3, dtype=bool), ~same)
+    >>> round(loss.item(), 4)  # 0.9 - 0.7 for the positive, 0.6 - 0.5 for the negative
+    0.3
+    """
+
+    def __init__(self, pos_margin=0.9, neg_margin=0.5, pos_weight=1.0, neg_weight=1.0):
+        super().__init__()
+        self.pos_margin = pos_margin
+        self.neg_margin = neg_margin
+        self.pos_weight = pos_weight
+        self.neg_weight = neg_weight
+
+    def forward(self, similarity, is_pos, is_neg):
+        # (B, M), (B, M), (B, M) -> ()
+        return self.with_parts(similarity, is_pos, is_neg)[0]
+
+    def with_parts(self, similarity, is_pos, is_neg):
+        """Return the loss, its two sides and the fractions of hard pairs, in a dict."""
+        sides = (
+            ("pos", -1, is_pos, self.pos_margin, self.pos_weight),
+            ("neg", 1, is_neg, self.neg_margin, self.neg_weight),
+        )
+        loss, parts = 0, {}
+        for name, sign, mask, margin, weight in sides:
+            hard = mask & (sign * similarity.detach() >= sign * margin)
+            n_hard = hard.sum()
+            excess = (sign * (similarity * hard)).sum() / n_hard.clamp(min=1)
+            side = excess - sign * margin * (n_hard > 0).to(excess.dtype)
+            loss = loss + weight * side
+            parts[f"tcm_{name}"] = side
+            parts[f"hard_{name}"] = n_hard / mask.sum().clamp(min=1)
+        return loss, parts
+
+
+class MetricLoss(nn.Module):
+    """Base loss plus TCM on the embeddings of one batch.
+
+    Parameters
+    ----------
+    base_loss : torch.nn.Module
+        A pair loss, or a module that takes unit embeddings and class codes.
+
+    tcm : TCMLoss
+        The second term.
+
+    tcm_weight : float, default=1.0
+        Weight of the second term; 0 leaves it out.
+
+    n_warmup_steps : int, default=0
+        Steps over which the weight of TCM rises from zero.
+    """
+
+    def __init__(self, base_loss, tcm, tcm_weight=1.0, n_warmup_steps=0):
+        super().__init__()
+        self.base_loss = base_loss
+        self.tcm = tcm
+        self.tcm_weight = tcm_weight
+        self.n_warmup_steps = n_warmup_steps
+        self.step = 0
+
+    def forward(self, embeddings, y):
+        # embeddings: (B, E), unit rows; y: (B,) -> loss (), parts
+        is_pair_loss = isinstance(self.base_loss, pairs.PairLoss)
+        if is_pair_loss or self.tcm_weight:
+            similarity = embeddings @ embeddings.T  # (B, B)
+            same = y[:, None] == y
+            is_pos, is_neg = same.clone().fill_diagonal_(False), ~same
+        if is_pair_loss:
+            base = self.base_loss(similarity, is_pos, is_neg)
+        else:
+            base = self.base_loss(embeddings, y)
+        parts = {"base_loss": base}
+        loss = base
+        if self.tcm_weight:
+            weight = self.tcm_weight * min(1, self.step / max(self.n_warmup_steps, 1))
+            weight = self.tcm_weight if not self.n_warmup_steps else weight
+            tcm, tcm_parts = self.tcm.with_parts(similarity, is_pos, is_neg)
+            loss = base + weight * tcm
+            parts |= tcm_parts
+        self.step += self.training
+        return loss, parts
+
+
+def make_base_loss(base_loss, params, *, n_classes, n_components, generator):
+    """Resolve the parameters `base_loss` and `base_loss_params` of the embedder.
+
+    Parameters
+    ----------
+    base_loss : str, torch.nn.Module or callable
+        A name of `BASE_LOSSES`; a module that takes unit embeddings and class codes; or
+        a callable that returns one, called with (n_classes, n_components).
+
+    params : dict or None
+        Further arguments of the constructor.
+
+    n_classes, n_components : int
+        Shape of the class vectors of a proxy loss.
+
+    generator : torch.Generator
+        Source of the class vectors.
+    """
+    params = params or {}
+    try:
+        if isinstance(base_loss, nn.Module):
+            return copy_module(base_loss)
+        if not isinstance(base_loss, str):
+            return build_foreign(
+                lambda: base_loss(n_classes, n_components, **params),
+                generator=generator,
+            )
+        make = BASE_LOSSES[base_loss]
+        sizes = (n_classes, n_components) if issubclass(make, proxies.ProxyLoss) else ()
+        return build(lambda: make(*sizes, **params), generator=generator)
+    except TypeError as error:
+        raise InvalidParameterError(
+            f"`base_loss_params` does not fit base_loss={base_loss!r}: {error}"
+        ) from error

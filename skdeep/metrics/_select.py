@@ -1,0 +1,202 @@
+"""Exact order statistics of the pair distances, without sorting the pairs.
+
+The k-th smallest of M distances is found in one pass: a random sample of the pairs
+brackets it with near certainty, the pass counts the pairs below the bracket and
+keeps those inside (a fraction of order M**(-1/3)), and the wanted one is picked
+among these. A bracket that turns out too wide (many tied pairs) or wrong is
+replaced by a better one, and the pass is repeated in double precision.
+"""
+
+import numpy as np
+
+# chance below 1e-8 that a sample quantile is off by more
+N_SIGMA = 6.0
+MAX_KEPT = 20_000_000
+
+
+def kth_smallest_distances(pairs, ranks, *, positive=False):
+    """Distances of given ranks among the positive or the negative pairs.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        The pairs.
+
+    ranks : sequence of int
+        Ranks, from 1 for the smallest distance.
+
+    positive : bool, default=False
+        Whether to rank the pairs of one class, or those of two classes.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_ranks,)
+        The exact distances.
+
+    Notes
+    -----
+    One O(n_samples^2 n_components) pass for all ranks together; two or three if
+    many distances are tied. Memory O(M^(2/3)) for M pairs.
+    """
+    total = pairs.n_positives if positive else pairs.n_negatives
+    found = {}
+    brackets = _first_brackets(pairs, ranks, total, positive)
+    dtype = pairs.dtype
+    while brackets:
+        scans = _scan(pairs, list(brackets.values()), positive, dtype)
+        pending = {}
+        for (rank, bracket), scan in zip(brackets.items(), scans):
+            low, high = bracket
+            if rank <= scan.n_above:
+                pending[rank] = high - 4 * pairs.tolerance, np.inf
+            elif rank > scan.n_above + scan.n_inside:
+                pending[rank] = -np.inf, low + 4 * pairs.tolerance
+            elif scan.is_complete:
+                found[rank] = _pick(pairs, scan, rank - scan.n_above, dtype)
+                if found[rank] is None:  # too near to an end of the bracket
+                    pending[rank] = low - 8 * pairs.tolerance, (
+                        high + 8 * pairs.tolerance
+                    )
+            elif dtype == np.float64 and high - low <= 16 * pairs.slack:
+                # one value, shared by more pairs than we care to keep
+                found[rank] = pairs.distance(scan.i[:1], scan.j[:1])[0]
+            else:
+                pending[rank] = _narrow(pairs, scan, rank)
+        brackets, dtype = pending, np.dtype(np.float64)
+    return np.array([found[rank] for rank in ranks])
+
+
+class _Scan:
+    """What one pass saw of one bracket (low, high] of closeness."""
+
+    def __init__(self, low, high):
+        self.low, self.high = float(low), float(high)
+        self.n_above = self.n_inside = 0
+        self.keep_fraction = 1.0
+        self.n_kept = 0
+        self.parts = []
+        self.rng = np.random.RandomState(0)
+
+    @property
+    def is_complete(self):
+        return self.keep_fraction == 1.0
+
+    def add(self, tile):
+        values = tile.closeness
+        above = values > self.high
+        self.n_above += np.count_nonzero(above)
+        inside = values > self.low
+        inside ^= above
+        flat = np.flatnonzero(inside)
+        self.n_inside += len(flat)
+        if not self.is_complete:
+            flat = flat[self.rng.random_sample(len(flat)) < self.keep_fraction]
+        row = flat // values.shape[1]
+        col = flat - row * values.shape[1]
+        self.parts.append(
+            (
+                (row + tile.row).astype(np.int32),
+                (col + tile.col).astype(np.int32),
+                values.ravel()[flat],
+            )
+        )
+        self.n_kept += len(flat)
+        if self.n_kept > MAX_KEPT:
+            self._thin_out()
+
+    def _thin_out(self):
+        # keep a random tenth: the ties are too many, and a sample will narrow them
+        self.keep_fraction /= 10
+        i, j, values = map(np.concatenate, zip(*self.parts))
+        chosen = self.rng.random_sample(len(i)) < 0.1
+        self.parts = [(i[chosen], j[chosen], values[chosen])]
+        self.n_kept = int(chosen.sum())
+
+    def close(self):
+        self.i, self.j, self.values = map(np.concatenate, zip(*self.parts))
+        self.parts = None
+
+
+def _scan(pairs, brackets, positive, dtype):
+    """Count and collect in one pass over the pairs of one kind."""
+    scans = [_Scan(low, high) for low, high in brackets]
+    for tile in pairs.tiles(only_positive=positive, dtype=dtype):
+        if tile.same is not None:
+            np.copyto(
+                tile.closeness, -np.inf, where=~tile.same if positive else tile.same
+            )
+        for scan in scans:
+            scan.add(tile)
+    for scan in scans:
+        scan.close()
+    return scans
+
+
+def _pick(pairs, scan, rank, dtype):
+    """The rank-th closest of the kept pairs, or None if an end is too near."""
+    kth = float(-np.partition(-scan.values, rank - 1)[rank - 1])
+    # true order statistics differ from rounded ones by at most the rounding error
+    window = 3 * (pairs.tolerance if dtype == np.float32 else pairs.slack)
+    if kth - window <= scan.low or kth + window >= scan.high:
+        return None
+    rank -= np.count_nonzero(scan.values > kth + window)
+    near = np.flatnonzero(np.abs(scan.values - kth) <= window)
+    distance = pairs.distance(scan.i[near], scan.j[near])
+    return np.partition(distance, rank - 1)[rank - 1]
+
+
+def _first_brackets(pairs, ranks, total, positive):
+    """Brackets (low, high] of closeness from a random sample of the pairs."""
+    n_draws = int(max(500_000, total ** (2 / 3)))
+    if total <= 2 * n_draws:
+        return dict.fromkeys(ranks, (-np.inf, np.inf))
+    rng = np.random.RandomState(0)  # the result does not depend on it
+    draw = draw_positive_pairs if positive else draw_negative_pairs
+    sample = np.sort(pairs.closeness(*draw(pairs, n_draws, rng)))
+    return {rank: _bracket(pairs, sample, rank / total) for rank in ranks}
+
+
+def _bracket(pairs, sample, fraction):
+    """Bracket of the closeness below which a share 1 - `fraction` of pairs lie."""
+    n = len(sample)
+    centre = n * (1 - fraction)
+    spread = N_SIGMA * (n * fraction * (1 - fraction)) ** 0.5 + N_SIGMA
+    first, last = int(centre - spread), int(np.ceil(centre + spread))
+    low = sample[first] if first >= 0 else -np.inf
+    high = sample[last] if last < n else np.inf
+    margin = 4 * pairs.slack
+    return low - margin, high + margin
+
+
+def _narrow(pairs, scan, rank):
+    """Bracket within a bracket, from the pairs that were kept at random."""
+    sample = np.sort(pairs.closeness(scan.i, scan.j))
+    return _bracket(pairs, sample, (rank - scan.n_above) / scan.n_inside)
+
+
+def draw_negative_pairs(pairs, n_draws, rng):
+    """Random pairs of two classes, drawn with replacement: sorted row indices."""
+    found = []
+    missing = n_draws
+    share = pairs.n_negatives / (pairs.n_samples * (pairs.n_samples - 1) / 2)
+    while missing > 0:
+        size = int(missing / share * 1.01) + 16
+        i = rng.randint(pairs.n_samples, size=size)
+        j = rng.randint(pairs.n_samples, size=size)
+        apart = np.flatnonzero(pairs.code[i] != pairs.code[j])[:missing]
+        found.append((i[apart], j[apart]))
+        missing -= len(apart)
+    i, j = map(np.concatenate, zip(*found))
+    return i, j
+
+
+def draw_positive_pairs(pairs, n_draws, rng):
+    """Random pairs of one class, drawn with replacement: sorted row indices."""
+    sizes = pairs.class_sizes.astype(np.float64)
+    n_pairs = sizes * (sizes - 1) / 2
+    which = rng.choice(len(sizes), size=n_draws, p=n_pairs / n_pairs.sum())
+    start = np.cumsum(pairs.class_sizes) - pairs.class_sizes
+    i = rng.randint(pairs.class_sizes[which])
+    j = rng.randint(pairs.class_sizes[which] - 1)
+    j += j >= i  # skip the row itself
+    return start[which] + i, start[which] + j

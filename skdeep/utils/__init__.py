@@ -1,0 +1,1 @@
+"""Private helpers of the estimators: parameter rules, data entry, torch plumbing."""

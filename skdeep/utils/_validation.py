@@ -1,0 +1,220 @@
+"""Entry of data into the estimators, over scikit-learn's own validation.
+
+Rows leave this module as float32 arrays (or CSR matrices) that are finite, and labels
+as codes 0..n_classes-1. Whatever torch cannot take is refused or converted here.
+"""
+
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+
+def validate_rows(estimator, X, y=None, *, reset, accept_sparse=False, **check_params):
+    """Check samples, and their labels if given, and cast the samples to float32.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets, or is compared with, ``n_features_in_`` and ``feature_names_in_``.
+
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Samples.
+
+    y : array-like of shape (n_samples,), "required" or None, default=None
+        Labels, only compared in length here; see `encode_labels`.
+
+    reset : bool
+        True in `fit`, False in `predict` and its like.
+
+    accept_sparse : bool, default=False
+        Whether sparse input is let through, as CSR.
+
+    **check_params : dict
+        Further arguments of ``sklearn.utils.check_array``.
+
+    Returns
+    -------
+    X : ndarray or CSR of shape (n_samples, n_features), dtype float32
+        The caller's own memory where no conversion was due.
+    """
+    raw, X = X, _as_plain(X)
+    check_params |= {"accept_sparse": "csr" if accept_sparse else False}
+    check_params |= {"dtype": np.float32, "reset": reset}
+    with warnings.catch_warnings():
+        # an overflow in the cast is reported below, with more words
+        warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
+        try:
+            if y is None:
+                return validate_data(estimator, X, **check_params)
+            return validate_data(estimator, X, y, **check_params)[0]
+        except ValueError as error:
+            _explain_overflow(raw, error)
+            raise
+
+
+def flatten_images(X):
+    """Turn images into rows, and tell their shape.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or \
+            (n_samples, channels, height, width)
+        Rows pass through untouched.
+
+    Returns
+    -------
+    X : array-like of shape (n_samples, n_features)
+
+    image_shape : tuple of int or None
+        (channels, height, width) of images, None for rows.
+    """
+    shape = getattr(X, "shape", None)
+    if shape is None or len(shape) < 3:
+        return X, None
+    if len(shape) != 4:
+        raise ValueError(
+            f"Found array with dim {len(shape)}; give X as rows of shape (n_samples, "
+            "n_features) or as images of shape (n_samples, channels, height, width)."
+        )
+    return X.reshape(shape[0], -1), tuple(int(size) for size in shape[1:])
+
+
+def _as_plain(X):
+    """Turn tensors into arrays; refuse what check_array would read in silence."""
+    if isinstance(X, np.ma.MaskedArray):
+        if np.ma.is_masked(X):
+            raise ValueError(
+                "Input X contains NaN: it is a masked array with masked entries, which "
+                "are missing values. Impute them first, e.g. with SimpleImputer."
+            )
+        return X.data
+    if hasattr(X, "detach") and hasattr(X, "cpu"):  # a torch tensor, seen without torch
+        return X.detach().cpu().numpy()
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "mMV":
+        raise TypeError(
+            f"Input X has dtype {dtype}, which is not numeric; convert dates and "
+            "records to numbers first."
+        )
+    for column, kind in getattr(getattr(X, "dtypes", None), "items", dict)():
+        if getattr(kind, "kind", "") in "mM":
+            raise TypeError(
+                f"Input X has dtype {kind} in column {column!r}, which is not numeric; "
+                "convert dates to numbers first."
+            )
+    return X
+
+
+def _explain_overflow(X, error):
+    """Raise a clearer error if X is finite in itself but not in float32."""
+    if "too large for dtype('float32')" not in str(error):
+        return
+    values = X.data if sp.issparse(X) else np.asarray(X, dtype=np.float64)
+    size = np.abs(np.asarray(values, dtype=np.float64))
+    if not np.isfinite(size).all():
+        return
+    where = ""
+    if size.ndim == 2:
+        column = int(size.max(axis=0).argmax())
+        names = getattr(X, "columns", None)
+        where = f" in column {column if names is None else names[column]!r}"
+    raise ValueError(
+        f"X contains values too large for float32 (largest magnitude {size.max():.3g}"
+        f"{where}); scale the data first, e.g. with StandardScaler."
+    ) from error
+
+
+def encode_labels(estimator, y):
+    """Turn labels of one class per sample into codes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Named in the errors.
+
+    y : array-like of shape (n_samples,)
+        Integers, booleans, integral floats or strings.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Sorted distinct labels in the dtype of `y`.
+
+    codes : ndarray of shape (n_samples,), dtype int64
+        ``classes[codes]`` gives `y` back.
+    """
+    owner = type(estimator).__name__
+    if y is None:
+        raise ValueError(
+            f"{owner} requires y to be passed, but the target y is None: give the "
+            "class of each sample."
+        )
+    if isinstance(y, (str, bytes, dict)) or not hasattr(y, "__len__"):
+        raise ValueError(f"y must be a 1d array of labels. Got {type(y).__name__}.")
+    if hasattr(y, "detach") and hasattr(y, "cpu"):
+        y = y.detach().cpu().numpy()
+    if np.ndim(y) == 2 and np.shape(y)[1] != 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {np.shape(y)} instead. "
+            f"{owner} takes one label per sample; for several labels per sample use "
+            "an estimator for multi-label targets, e.g. "
+            "sklearn.multioutput.ClassifierChain."
+        )
+    y = _uniform(column_or_1d(_without_missing(y), warn=True))
+    check_classification_targets(y)
+    classes, codes = np.unique(y, return_inverse=True)
+    return classes, codes.astype(np.int64)
+
+
+def _without_missing(y):
+    """Refuse None, NaN and infinity among labels, whatever the container."""
+    values = np.asarray(y)
+    if values.dtype == object:
+        missing = [_is_missing(value) for value in values.ravel()]
+        if any(missing):
+            raise ValueError(
+                f"Input y contains NaN or None, first at position {missing.index(True)}"
+                "; drop the samples without a label."
+            )
+    elif values.dtype.kind == "f" and not np.isfinite(values).all():
+        kind = "NaN" if np.isnan(values).any() else "infinity"
+        raise ValueError(f"Input y contains {kind}; labels must be finite.")
+    elif values.dtype.kind not in "biufUS":
+        raise ValueError(
+            f"Unknown label type: y has dtype {values.dtype}; labels must be integers, "
+            "booleans or strings."
+        )
+    return values
+
+
+def _is_missing(value):
+    # NaN is not equal to itself; pandas' NA is neither equal nor unequal to anything
+    return value is None or type(value).__name__ == "NAType" or value != value
+
+
+def _uniform(y):
+    """Give an object array of labels its plain dtype, or refuse mixed types."""
+    if y.dtype != object:
+        return y
+    kinds = {
+        "str" if isinstance(value, (str, bytes)) else type(value).__name__
+        for value in y
+    }
+    if len(kinds) > 1:
+        raise TypeError(
+            f"y has labels of mixed types ({', '.join(sorted(kinds))}); labels must be "
+            "uniformly strings or integers."
+        )
+    if kinds == {"str"}:
+        return y
+    plain = np.array(y.tolist())
+    if plain.dtype.kind not in "biuf":
+        raise ValueError(
+            f"Unknown label type: y holds {kinds.pop()} objects; labels must be "
+            "integers, booleans or strings."
+        )
+    return plain
