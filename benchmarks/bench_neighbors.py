@@ -27,6 +27,14 @@ SIZES = ((2_000, 64), (10_000, 8), (10_000, 64), (10_000, 128), (50_000, 64))
 RESULTS = Path(__file__).parent / "results" / "neighbors.csv"
 
 
+def make_data(n_samples, n_features):
+    """Clusters of 500 rows in 12 dimensions, turned into `n_features` with some noise."""
+    rng = np.random.RandomState(0)
+    hidden, _ = make_blobs(n_samples, 12, centers=n_samples // 500, random_state=rng)
+    X = hidden @ rng.normal(size=(12, n_features))
+    return (X + 0.1 * rng.normal(size=X.shape)).astype(np.float32)
+
+
 def ours(X, metric, algorithm):
     return knn_graph(
         X, N_NEIGHBORS, metric=metric, algorithm=algorithm, random_state=0
@@ -71,10 +79,7 @@ def recall(X, metric, indices):
 
 def measure(sizes):
     for n_samples, n_features in sizes:
-        X, _ = make_blobs(
-            n_samples, n_features, centers=n_samples // 50, random_state=0
-        )
-        X = X.astype(np.float32)
+        X = make_data(n_samples, n_features)
         for metric in ("cosine", "euclidean"):
             reference = None
             for name, search in competitors(n_samples, n_features, metric):
@@ -98,8 +103,8 @@ def main():
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     start = time.process_time()
-    for metric in ("cosine", "euclidean"):
-        pynndescent(np.random.RandomState(0).rand(2000, 8).astype("f"), metric, 31)
+    for metric in ("cosine", "euclidean"):  # the methods of large data
+        pynndescent(make_data(20_000, 8), metric, 31)
     print(f"compilation of pynndescent: {time.process_time() - start:.1f} CPU s")
     rows = []
     for row in measure([size for size in SIZES if not quick or size[0] <= 10_000]):

@@ -179,7 +179,7 @@ class KeepBest(Callback):
         if self.score is None:
             value = -net.history[-1, "valid_loss"]
         else:
-            value = self.score(net.module_.eval())
+            value = float(self.score(net.module_.eval()))
             net.history.record("valid_score", value)
         epoch = len(net.history)
         if value > self.best_value_:
@@ -260,6 +260,8 @@ def make_net(est, module, criterion, *, device, n_steps, param_groups=(), extra=
         "verbose": 0,
     }
     own = {f"optimizer__{k}": v for k, v in (est.optimizer_params or {}).items()}
+    if isinstance(est.optimizer, str):
+        own.setdefault("optimizer__fused", True)  # one pass over the weights, not ten
     try:
         return Net(module, **{**arguments, **own, **(est.net_params or {})}).initialize()
     except TypeError as error:

@@ -142,7 +142,9 @@ def _parse_json(text):
         if isinstance(text, bytes):
             text = text.decode()
         if sum(map(text.count, ",[{")) > _MAX_ITEMS or _depth(text) > _MAX_DEPTH:
-            raise ModelFileError("its header holds too many or too deeply nested values.")
+            raise ModelFileError(
+                "its header holds too many or too deeply nested values."
+            )
         node = json.loads(
             text,
             object_pairs_hook=_distinct,
@@ -251,7 +253,9 @@ def replace_file(path, data):
             with contextlib.suppress(OSError):  # it is gone if all went well
                 os.unlink(temporary)
     except OSError as error:
-        raise OSError(error.errno, f"Cannot save: {error.strerror}", str(path)) from error
+        raise OSError(
+            error.errno, f"Cannot save: {error.strerror}", str(path)
+        ) from error
     _sync_directory(os.path.dirname(target))
 
 

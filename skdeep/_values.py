@@ -40,9 +40,6 @@ _ELEMENTS = (type(None), bool, int, float, str, np.generic)
 class NotStorableError(TypeError):
     """A value for which the format has no form."""
 
-    def __init__(self, name, value, reason=""):
-        super().__init__(f"{name} is {describe(value)}{reason}")
-
 
 class Custom:
     """Stands for a value that is left out of the file."""
@@ -59,6 +56,10 @@ def describe(value):
         return f"a {type(value).__name__} of dtype {value.dtype}"
     kind = type(value)
     return f"an instance of {kind.__module__}.{kind.__qualname__}"
+
+
+def _refusal(name, value, reason=""):
+    return NotStorableError(f"{name} is {describe(value)}{reason}")
 
 
 def encode(value, name, tensors, depth=0):
@@ -85,7 +86,7 @@ def encode(value, name, tensors, depth=0):
         What `json.dumps` takes with ``allow_nan=False``.
     """
     if depth > _MAX_DEPTH:
-        raise NotStorableError(name, value, f", nested deeper than {_MAX_DEPTH} levels")
+        raise _refusal(name, value, f" nested deeper than {_MAX_DEPTH} levels")
     if value is None or type(value) in (bool, str):
         return value
     if type(value) is int and value.bit_length() <= _MAX_INT_BITS:
@@ -106,20 +107,20 @@ def encode(value, name, tensors, depth=0):
         return _encode_dict(value, name, tensors, depth)
     if type(value) is Custom:
         return {"$custom": value.description}
-    raise NotStorableError(name, value)
+    raise _refusal(name, value)
 
 
 def _encode_scalar(value, name):
     kind = "str" if isinstance(value, np.str_) else value.dtype.name
     if kind not in _SCALARS:
-        raise NotStorableError(name, value)
+        raise _refusal(name, value)
     return {"$scalar": [kind, encode(value.item(), name, {})]}
 
 
 def _encode_dict(value, name, tensors, depth):
     for key in value:
         if type(key) is not str:
-            raise NotStorableError(name, value, f" with the key {key!r}, not a str")
+            raise _refusal(name, value, f" with the key {key!r}, not a str")
     nodes = {
         key: encode(item, f"{name}.{key}", tensors, depth + 1)
         for key, item in value.items()
@@ -136,7 +137,7 @@ def _encode_array(value, name, tensors):
     if kind in _CODES:
         return {"$text": _add(tensors, name, _to_codes(value))}
     if value.dtype.name not in _NUMBERS:
-        raise NotStorableError(name, value)
+        raise _refusal(name, value)
     native = value.astype(value.dtype.newbyteorder("="), order="C", subok=False)
     return {"$array": _add(tensors, name, native)}
 
@@ -145,7 +146,7 @@ def _encode_objects(value, name):
     items = value.ravel().tolist()
     for item in items:
         if not isinstance(item, _ELEMENTS):
-            raise NotStorableError(name, value, f" that holds {describe(item)}")
+            raise _refusal(name, value, f" that holds {describe(item)}")
     nodes = [encode(item, f"{name}.{i}", {}) for i, item in enumerate(items)]
     return {"$objects": [list(value.shape), nodes]}
 

@@ -65,9 +65,9 @@ def find_threshold(
         Distance.
     """
     if criterion == "far":
-        return threshold_at_far(y_true, embeddings, target, metric=metric)
+        return threshold_at_far(y_true, embeddings, target_far=target, metric=metric)
     if criterion == "frr":
-        return threshold_at_frr(y_true, embeddings, target, metric=metric)
+        return threshold_at_frr(y_true, embeddings, target_frr=target, metric=metric)
     curves = rate_curves(y_true, embeddings, beta=beta, metric=metric)
     if criterion == "eer":
         best = np.abs(curves.far - curves.frr).argmin()

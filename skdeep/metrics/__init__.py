@@ -1,0 +1,42 @@
+"""Scores, scorers and pictures that need neither torch nor an estimator."""
+
+from skdeep.metrics._retrieval import map_at_r_score, recall_at_k_score
+from skdeep.metrics._scorer import (
+    consistency_constrained_refit,
+    get_embedding_scorers,
+    make_embedding_scorer,
+    map_at_r,
+    mean_utility,
+    neg_epsilon_opis,
+    neg_opis,
+    recall_at_1,
+    verification_frr_scorer,
+)
+from skdeep.metrics._threshold import epsilon_opis_score, opis_score, utility_curves
+from skdeep.metrics._verification import (
+    far_frr_curve,
+    threshold_at_far,
+    threshold_at_frr,
+    verification_report,
+)
+
+__all__ = [
+    "consistency_constrained_refit",
+    "epsilon_opis_score",
+    "far_frr_curve",
+    "get_embedding_scorers",
+    "make_embedding_scorer",
+    "map_at_r",
+    "map_at_r_score",
+    "mean_utility",
+    "neg_epsilon_opis",
+    "neg_opis",
+    "opis_score",
+    "recall_at_1",
+    "recall_at_k_score",
+    "threshold_at_far",
+    "threshold_at_frr",
+    "utility_curves",
+    "verification_frr_scorer",
+    "verification_report",
+]

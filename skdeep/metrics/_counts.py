@@ -78,10 +78,13 @@ def count_accepted(pairs, thresholds, group, n_groups):
             _add(negative, total[1], row_group, col_group, bins)
             continue
         same = tile.same.ravel()[flat]
-        for counts, in_all, kind in (positive, total[0], True), (
-            negative,
-            total[1],
-            False,
+        for counts, in_all, kind in (
+            (positive, total[0], True),
+            (
+                negative,
+                total[1],
+                False,
+            ),
         ):
             part = np.flatnonzero(same == kind)
             if len(part):

@@ -129,7 +129,7 @@ class Pairs:
             X, is_zero = unit_rows(X, zero_rows)
             self.scale = 1.0
         else:
-            X, self.scale = _centred(X)
+            X, self.scale = centred_rows(X)
             is_zero = np.zeros(len(X), dtype=bool)
         self.rows = X[self.order]
         # a zero row is at squared distance 2 from all rows: 1 more than its length says
@@ -246,21 +246,25 @@ class Pairs:
     def _factor(self, dtype):
         """Left and right factor (n, d) of the closeness, sorted by class."""
         if dtype not in self._factors:
-            if self.is_unit:
-                rows = self.rows.astype(dtype, copy=False)
-                self._factors[dtype] = rows, rows
-            else:
-                # a.b - |a|^2 / 2 - |b|^2 / 2 = -|a - b|^2 / 2 as one product
-                half = np.einsum("ij,ij->i", self.rows, self.rows)[:, None] / -2
-                one = np.ones_like(half)
-                self._factors[dtype] = (
-                    np.hstack([self.rows, half, one]).astype(dtype, copy=False),
-                    np.hstack([self.rows, one, half]).astype(dtype, copy=False),
-                )
+            left, right = product_factors(self.rows, self.is_unit)
+            left = left.astype(dtype, copy=False)
+            right = left if self.is_unit else right.astype(dtype, copy=False)
+            self._factors[dtype] = left, right
         return self._factors[dtype]
 
 
-def _centred(X):
+def product_factors(rows, is_unit):
+    """Left and right factor of the closeness, (n, d) -> (n, d or d + 2) twice."""
+    if is_unit:
+        return rows, rows
+    # a.b - |a|^2 / 2 - |b|^2 / 2 = -|a - b|^2 / 2 as one product
+    half = np.einsum("ij,ij->i", rows, rows)[:, None] / -2
+    one = np.ones_like(half)
+    return np.hstack([rows, half, one]), np.hstack([rows, one, half])
+
+
+def centred_rows(X):
+    """Rows about their mean, the longest of length one; and the length of 1."""
     # distances do not change, and small numbers leave more digits to the product
     scale = np.abs(X).max() or 1.0
     X = X / scale

@@ -54,8 +54,9 @@ def kth_smallest_distances(pairs, ranks, *, positive=False):
             elif scan.is_complete:
                 found[rank] = _pick(pairs, scan, rank - scan.n_above, dtype)
                 if found[rank] is None:  # too near to an end of the bracket
-                    pending[rank] = low - 8 * pairs.tolerance, (
-                        high + 8 * pairs.tolerance
+                    pending[rank] = (
+                        low - 8 * pairs.tolerance,
+                        (high + 8 * pairs.tolerance),
                     )
             elif dtype == np.float64 and high - low <= 16 * pairs.slack:
                 # one value, shared by more pairs than we care to keep
