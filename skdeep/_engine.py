@@ -17,6 +17,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 
 from skdeep.exceptions import DivergedError, InvalidParameterError
+from skdeep.nn import SparseRows
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -46,10 +47,16 @@ class TensorBatches:
 
     generator : torch.Generator or None, default=None
         Source of the order.
+
+    keep_sparse : bool, default=False
+        Whether sparse rows are handed on as `skdeep.nn.SparseRows`.
     """
 
-    def __init__(self, X, y, batch_size, *, shuffle=False, generator=None):
+    def __init__(
+        self, X, y, batch_size, *, shuffle=False, generator=None, keep_sparse=False
+    ):
         self.X, self.y = X, y
+        self.keep_sparse = keep_sparse
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.generator = generator
@@ -65,13 +72,15 @@ class TensorBatches:
             order = np.arange(n_samples)
         for start in range(0, n_samples, self.batch_size):
             rows = order[start : start + self.batch_size]
-            yield take_rows(self.X, rows), torch.from_numpy(self.y[rows])
+            yield take_rows(self.X, rows, self.keep_sparse), torch.from_numpy(self.y[rows])
 
 
-def take_rows(X, rows):
-    """Copy some rows of a dense or sparse array into a float tensor."""
+def take_rows(X, rows, keep_sparse=False):
+    """Copy some rows of an array into a float tensor, or into `SparseRows`."""
     part = X[rows]
-    return torch.from_numpy(part.toarray() if sp.issparse(part) else part)
+    if not sp.issparse(part):
+        return torch.from_numpy(part)
+    return SparseRows.from_csr(part) if keep_sparse else torch.from_numpy(part.toarray())
 
 
 def move(data, device):

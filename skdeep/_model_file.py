@@ -61,6 +61,7 @@ def pack(tensors, header):
     place = slice(*_find_checksum(data).span(1))
     data[place] = hashlib.sha256(data).hexdigest().encode()
     end = 8 + int.from_bytes(data[:8], "little")
+    _check_header_size(end)
     _parse(bytes(data[8:end]), end, len(data))  # what is written can be read
     return data
 
@@ -92,8 +93,7 @@ def unpack(path, sha256=None):
         end = 8 + int.from_bytes(start, "little")
         if len(start) < 8 or not 8 < end <= status.st_size:
             raise ModelFileError("it is no model file of skdeep, or is cut short.")
-        if end > 8 + _MAX_HEADER_BYTES:
-            raise ModelFileError("its header is too large.")
+        _check_header_size(end)
         table = file.read(end - 8)
         found = _find_checksum(start + table)
         header = _parse(table, end, status.st_size)
@@ -109,6 +109,11 @@ def unpack(path, sha256=None):
         name: array if array.flags.writeable else array.copy()
         for name, array in tensors.items()
     }
+
+
+def _check_header_size(end):
+    if end > 8 + _MAX_HEADER_BYTES:
+        raise ModelFileError("its header is larger than 16 MiB.")
 
 
 def _find_checksum(data):

@@ -76,10 +76,10 @@ def save(estimator, path, *, allow_partial=False):
         full disk the old file is still there, complete.
 
     allow_partial : bool, default=False
-        What to do about parameters that are code, such as a network class of your own.
-        False refuses to save. True leaves them out: a custom `module` has to be given
-        to `load` again, `callbacks` are dropped, any other such parameter comes back
-        as its default, with a warning.
+        What to do about parameters that are more than text, numbers and arrays, such
+        as a network class of your own. False refuses to save. True leaves them out: a
+        custom `module` has to be given to `load` again, `callbacks` are dropped, any
+        other such parameter comes back as its default, with a warning.
 
     See Also
     --------
@@ -93,13 +93,16 @@ def save(estimator, path, *, allow_partial=False):
 
     Examples
     --------
+    >>> from tempfile import TemporaryDirectory
     >>> import skdeep
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
     >>> embedder = skdeep.TCMEmbedder(max_epochs=2, random_state=0).fit(X, y)
-    >>> skdeep.save(embedder, "iris.skdeep")  # doctest: +SKIP
-    >>> skdeep.load("iris.skdeep").transform(X).shape  # doctest: +SKIP
-    (150, 32)
+    >>> with TemporaryDirectory() as folder:
+    ...     skdeep.save(embedder, f"{folder}/iris.skdeep")
+    ...     loaded = skdeep.load(f"{folder}/iris.skdeep")
+    >>> bool((loaded.transform(X) == embedder.transform(X)).all())
+    True
     """
     name = type(estimator).__name__
     if name not in _CLASSES or type(estimator) is not _find_class(name):
@@ -277,7 +280,10 @@ def _encode_all(values, kind, tensors):
                 if kind == "parameter" or name == "_module_args"
                 else "Pickle the estimator instead"
             )
-            raise NotStorableError(f"{kind} `{name}`: {error}. {remedy}.") from None
+            raise NotStorableError(
+                f"{kind} `{name}` is more than text, numbers and arrays ({error}). "
+                f"{remedy}."
+            ) from None
     return nodes
 
 
@@ -398,8 +404,8 @@ def _warn_about_defaults(header):
     names = [n for n in header["left_out"] if n not in ("module", "callbacks")]
     if names:
         warnings.warn(
-            f"The file does not hold the parameters {', '.join(names)}, which were code; "
-            "they have their defaults. Predictions are not concerned, but another `fit` "
-            "is: set them before.",
+            f"The file does not hold the parameters {', '.join(names)}; they have their "
+            "defaults. Predictions are not concerned, but another `fit` is: set them "
+            "before.",
             stacklevel=3,
         )

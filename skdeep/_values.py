@@ -227,11 +227,18 @@ def _decode_plain(tag, content, take, custom):
     if tag == "$dict":
         return {str(key): decode(item, take, custom) for key, item in content}
     if tag == "$scalar":
-        kind, value = content
-        return _SCALARS[kind](decode(value, take, custom))
+        return _decode_scalar(*content, take, custom)
     if tag == "$objects":
         return _decode_objects(*content, take, custom)
     raise ModelFileError(f"it holds a value of an unknown kind, {tag!r}.")
+
+
+def _decode_scalar(kind, node, take, custom):
+    value = decode(node, take, custom)
+    scalar = _SCALARS[kind](value)
+    if type(scalar.item()) is not type(value):
+        raise ModelFileError(f"it holds a number that is no {kind}.")
+    return scalar
 
 
 def _decode_objects(shape, nodes, take, custom):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.base import BaseEstimator
+from torch.nn.modules.conv import _ConvNd
 
 from skdeep._callbacks import CallbackSupportMixin, bridge, with_callbacks
 from skdeep._engine import OPTIMIZERS, KeepBest, history_row, make_net, run
@@ -167,10 +168,10 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         """Validation score of each epoch; empty without `early_stopping`."""
         return [row["valid_score"] for row in self.history_ if "valid_score" in row]
 
-    def _forward(self, X, batch_size=4096):
+    def _forward(self, X):
         """Outputs of the network for the rows of `X`, as one float32 array."""
         _use_one_thread_after_fork()
-        return forward(self.module_, X, self.device_, batch_size)
+        return forward(self.module_, X, self.device_)
 
     def _to_device(self, device):
         """Move a fitted estimator to another device."""
@@ -211,7 +212,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
             self._to_device("cpu")
 
 
-def forward(module, X, device, batch_size=4096):
+def forward(module, X, device, batch_size=None):
     """Apply a module in evaluation mode to rows, a slice at a time.
 
     Parameters
@@ -225,14 +226,17 @@ def forward(module, X, device, batch_size=4096):
     device : str
         Where the module lives.
 
-    batch_size : int, default=4096
-        Rows of a slice, a multiple of 8.
+    batch_size : int or None, default=None
+        Rows of a slice, a multiple of 8. None is 4096 rows, or fewer if the module is
+        convolutional or the rows are long.
 
     Returns
     -------
     output : ndarray of shape (n_samples, ...), dtype float32
         A row's output does not depend on its neighbours, bit for bit.
     """
+    if batch_size is None:
+        batch_size = _slice_rows(module, X.shape[1])
     parts = []
     start = 0
     with torch.inference_mode():
@@ -249,6 +253,13 @@ def forward(module, X, device, batch_size=4096):
                 continue
             start += len(rows)
     return torch.cat(parts).numpy()
+
+
+def _slice_rows(module, n_features):
+    """Rows that keep the largest intermediate array at some tens of megabytes."""
+    convolves = any(isinstance(part, _ConvNd) for part in module.modules())
+    n_values = n_features * (64 if convolves else 1)
+    return int(np.clip(2**24 // n_values, 8, 4096)) // 8 * 8
 
 
 def _rows_tensor(part):

@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from skdeep.exceptions import InvalidParameterError
@@ -12,6 +13,9 @@ __all__ = [
     "MLP",
     "ConvEncoder",
     "Dropout",
+    "InputLinear",
+    "Linear",
+    "SparseRows",
     "make_module",
     "seed_dropout",
     "start_module",
@@ -60,8 +64,108 @@ def seed_dropout(module, generator):
             part.generator = generator
 
 
+class Linear(nn.Linear):
+    """Linear layer whose output for a row depends on nothing but that row.
+
+    Matrix products sum in another order where a row is not aligned in memory. In
+    evaluation mode rows are therefore padded with zeros to a multiple of 8 values, so
+    that a row gives the same bits wherever it stands.
+    """
+
+    def forward(self, input):
+        # (..., D) -> (..., O)
+        n_missing = -input.shape[-1] % 8
+        if self.training or not n_missing:
+            return super().forward(input)
+        weight = F.pad(self.weight, (0, n_missing))
+        return F.linear(F.pad(input, (0, n_missing)), weight, self.bias)
+
+
+class SparseRows:
+    """Rows of a CSR matrix as tensors, for networks that can do without the zeros.
+
+    Parameters
+    ----------
+    columns : tensor of shape (n_stored,), dtype int64
+        Column of each stored value, row after row.
+
+    starts : tensor of shape (n_rows,), dtype int64
+        Where each row begins.
+
+    values : tensor of shape (n_stored,)
+        Stored values.
+    """
+
+    def __init__(self, columns, starts, values):
+        self.columns, self.starts, self.values = columns, starts, values
+
+    @classmethod
+    def from_csr(cls, X):
+        """Take over a CSR matrix of float32."""
+        return cls(
+            torch.from_numpy(X.indices.astype("int64")),
+            torch.from_numpy(X.indptr[:-1].astype("int64")),
+            torch.from_numpy(X.data.copy()),
+        )
+
+    def __len__(self):
+        return len(self.starts)
+
+    def to(self, device):
+        """Send the tensors to a device."""
+        parts = (self.columns, self.starts, self.values)
+        return SparseRows(*(part.to(device) for part in parts))
+
+    def map_values(self, function):
+        """Apply a function to the stored values."""
+        return SparseRows(self.columns, self.starts, function(self.values))
+
+
+class InputLinear(nn.Module):
+    """Linear layer for dense or sparse rows, with the weights of `torch.nn.Linear`.
+
+    Parameters
+    ----------
+    n_features : int
+        Size of an input row, D.
+
+    n_outputs : int
+        Size of an output row, O.
+
+    Notes
+    -----
+    O(B D O) for dense rows, O(n_stored O) for sparse ones.
+    """
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_features, n_outputs))
+        self.bias = nn.Parameter(torch.empty(n_outputs))
+
+    def init_weights(self, generator):
+        """Draw the weights as `torch.nn.Linear` does."""
+        bound = len(self.weight) ** -0.5
+        for weight in (self.weight, self.bias):
+            nn.init.uniform_(weight, -bound, bound, generator=generator)
+
+    def forward(self, X):
+        # (B, D) or SparseRows -> (B, O)
+        if not isinstance(X, SparseRows):
+            n_missing = 0 if self.training else -X.shape[1] % 8  # see Linear
+            weight = F.pad(self.weight, (0, 0, 0, n_missing))
+            return torch.addmm(self.bias, F.pad(X, (0, n_missing)), weight)
+        total = F.embedding_bag(
+            X.columns,
+            self.weight,
+            X.starts,
+            mode="sum",
+            per_sample_weights=X.values,
+        )
+        return total + self.bias
+
+
 class MLP(nn.Module):
-    """Multi-layer perceptron with batch normalisation.
+    """Multi-layer perceptron with batch normalisation, for dense or sparse rows.
 
     Parameters
     ----------
@@ -76,20 +180,45 @@ class MLP(nn.Module):
 
     dropout : float, default=0.0
         Dropout behind each hidden layer.
+
+    input_dropout : float, default=0.0
+        Dropout of the input; of its stored values if it is sparse.
+
+    skip : bool, default=False
+        Whether a linear map of the input is added to the output.
     """
 
-    def __init__(self, n_features, hidden_layer_sizes, n_outputs, *, dropout=0.0):
+    takes_sparse = True
+
+    def __init__(
+        self,
+        n_features,
+        hidden_layer_sizes,
+        n_outputs,
+        *,
+        dropout=0.0,
+        input_dropout=0.0,
+        skip=False,
+    ):
         super().__init__()
-        layers, width = [], n_features
-        for size in hidden_layer_sizes:
-            layers += [nn.Linear(width, size), nn.BatchNorm1d(size), nn.ReLU()]
-            layers += [Dropout(dropout)] if dropout else []
-            width = size
-        self.layers = nn.Sequential(*layers, nn.Linear(width, n_outputs))
+        sizes = [*hidden_layer_sizes, n_outputs]
+        self.input_dropout = Dropout(input_dropout)
+        self.first = InputLinear(n_features, sizes[0])
+        layers = []
+        for width, size in zip(sizes, sizes[1:]):
+            layers += [nn.BatchNorm1d(width), nn.ReLU(), Dropout(dropout)]
+            layers += [Linear(width, size)]
+        self.layers = nn.Sequential(*layers)
+        self.skip = InputLinear(n_features, n_outputs) if skip else None
 
     def forward(self, X):
-        # (B, D) -> (B, O)
-        return self.layers(X)
+        # (B, D) or SparseRows -> (B, O)
+        if isinstance(X, SparseRows):
+            X = X.map_values(self.input_dropout)
+        else:
+            X = self.input_dropout(X)
+        output = self.layers(self.first(X))
+        return output if self.skip is None else output + self.skip(X)
 
 
 class ConvEncoder(nn.Module):
@@ -132,7 +261,7 @@ class ConvEncoder(nn.Module):
             depth, height, width = size, height // 2, width // 2
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Sequential(
-            nn.Flatten(), Dropout(dropout), nn.Linear(depth * height * width, n_outputs)
+            nn.Flatten(), Dropout(dropout), Linear(depth * height * width, n_outputs)
         )
 
     def forward(self, X):
@@ -192,7 +321,7 @@ def make_module(
                 n_features, hidden_layer_sizes, n_outputs, dropout=dropout, **params
             )
         if module == "identity":
-            return nn.Linear(n_features, n_outputs, **params)
+            return MLP(n_features, (), n_outputs, **params)
         if module == "conv":
             shape = tuple(params.pop("image_shape", None) or image_shape or ())
             shape = _checked_image_shape(shape, n_features)

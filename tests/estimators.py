@@ -32,6 +32,9 @@ class Case:
     by_row : bool, default=True
         Whether the answer to a row is independent of the other rows.
 
+    images : bool, default=False
+        Whether X may have the shape (n_samples, channels, height, width).
+
     contradicting : dict, default={}
         Parameters that are legal alone but not beside the others: name -> value.
     """
@@ -40,6 +43,7 @@ class Case:
     make_data: object
     target: str = "single"
     by_row: bool = True
+    images: bool = False
     contradicting: dict = None
 
     def __post_init__(self):
@@ -112,6 +116,7 @@ CASES = [
             device="cpu",
         ),
         three_blobs,
+        images=True,
         contradicting={"neg_margin": 0.95, "pos_margin": -1},
     ),
 ]

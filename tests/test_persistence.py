@@ -1,5 +1,6 @@
 """Tests of save, load and inspect, and of the model file."""
 
+import ast
 import hashlib
 import io
 import itertools
@@ -412,7 +413,7 @@ def test_other_estimators_are_refused(tmp_path):
 
 def test_custom_module_is_named_and_allow_partial_is_offered(tmp_path):
     model = StandIn(module=Squares).fit(X, Y)
-    message = "parameter `module`: .*Squares.*`allow_partial=True`"
+    message = "parameter `module` is more than text.*Squares.*`allow_partial=True`"
     with pytest.raises(TypeError, match=message):
         save(model, tmp_path / "m")
 
@@ -456,7 +457,7 @@ def test_callbacks_are_dropped_silently_and_other_code_with_a_warning(tmp_path):
     model = StandIn(callbacks=[object()], optimizer=Squares).fit(X, Y)
     save(model, tmp_path / "m", allow_partial=True)
     with pytest.warns(
-        UserWarning, match="not hold the parameters optimizer, "
+        UserWarning, match="not hold the parameters optimizer; "
     ) as record:
         loaded = load(tmp_path / "m")
     assert len(record) == 1
@@ -741,7 +742,8 @@ def test_R505_other_formats_and_classes_are_refused(path, change, message):
         ("fitted", {"a": {"$array": "nothing"}}, "missing or used twice"),
         ("fitted", {"a": {"$array": "classes_"}}, "missing or used twice"),
         ("fitted", {"a": {"$array": ["classes_"]}}, "missing or used twice"),
-        ("fitted", {"_weights": {}}, "do not fit together"),
+        ("fitted", {"_weights": {}}, "nothing refers to its array '_weights.b'"),
+        ("fitted", {"_module_args": {}}, "do not fit together"),
         ("fitted", {"classes_": 0}, "nothing refers to its array 'classes_'"),
         ("fitted", {"a": {"$text": "_weights.b"}, "_weights": 0}, "wrong type"),
     ],
@@ -858,9 +860,12 @@ def test_R506_code_inside_a_good_file_stays_data(path, tmp_path):
 
 def test_R506_no_unpickler_is_within_reach():
     for module in (_persistence, _model_file, sys.modules["skdeep._values"]):
-        source = Path(module.__file__).read_text()
-        for word in ("pickle.", "joblib", "torch.load", "np.load", "eval(", "exec("):
-            assert word not in source
+        names = set()
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+            names |= {alias.name for alias in getattr(node, "names", ())}
+            names.add(getattr(node, "module", None))
+            names.add(getattr(node, "id", None))
+        assert not names & {"pickle", "joblib", "torch", "marshal", "eval", "exec"}
 
 
 # R507: absurd sizes are refused before anything is allocated
@@ -949,7 +954,7 @@ cases = [
     lambda: write(head + '"a": 1}}', length=2**63),
     lambda: write(head + '"a": 1}}', length=2**30, size=2**31),
     lambda: write(head + '"a": 1}}', size=2**40),
-    lambda: write(head + '"a":' + "[" * 2**23 + "]" * 2**23 + "}}"),
+    lambda: write(head + '"a":' + "[" * 2**19 + "]" * 2**19 + "}}"),
     lambda: write(head + '"a":' + "[" * (2**24 - 300)),
     lambda: write(head + '"a": "' + chr(92) * (2**24 - 300)),
     lambda: write(head + '"a":[' + "[]," * 2**22 + "1]}}"),

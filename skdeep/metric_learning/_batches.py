@@ -32,6 +32,9 @@ class ClassBalancedBatches:
         Changes the samples of a batch: ``augment(X, generator)`` maps a tensor
         (n, n_features) to one of the same shape.
 
+    keep_sparse : bool, default=False
+        Whether sparse rows are handed on as `skdeep.nn.SparseRows`.
+
     Notes
     -----
     A pass has as many batches as samples fill. Classes are drawn uniformly; within a
@@ -39,7 +42,15 @@ class ClassBalancedBatches:
     """
 
     def __init__(
-        self, X, y, classes_per_batch, samples_per_class, *, generator, augment=None
+        self,
+        X,
+        y,
+        classes_per_batch,
+        samples_per_class,
+        *,
+        generator,
+        augment=None,
+        keep_sparse=False,
     ):
         self.X, self.y = X, y
         sizes = np.bincount(y)
@@ -50,11 +61,11 @@ class ClassBalancedBatches:
         self.samples_per_class = samples_per_class
         self.generator = generator
         self.augment = augment
+        self.keep_sparse = keep_sparse
 
     def __len__(self):
-        return math.ceil(
-            self.sizes.sum() / (self.n_classes * min(self.samples_per_class, self.sizes.max()))
-        )
+        batch_size = self.n_classes * self.samples_per_class
+        return math.ceil(self.sizes.sum() / batch_size)
 
     def __iter__(self):
         shuffle = torch.rand(len(self.y), generator=self.generator).numpy()
@@ -68,7 +79,7 @@ class ClassBalancedBatches:
             place = (taken[drawn, None] + step) % sizes  # (P, K)
             rows = order[(self.starts[drawn, None] + place)[step < sizes]]
             taken[drawn] += self.samples_per_class
-            X = take_rows(self.X, rows)
+            X = take_rows(self.X, rows, self.keep_sparse)
             if self.augment is not None:
                 X = self.augment(X, self.generator)
             yield X, torch.from_numpy(self.y[rows])

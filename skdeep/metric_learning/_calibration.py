@@ -1,5 +1,6 @@
 """From embeddings with known classes to one distance threshold."""
 
+import functools
 import math
 
 import numpy as np
@@ -13,14 +14,18 @@ from skdeep.metrics import (
 )
 
 
+# an embedding of zeros, which only a network without a bias gives, is like no other
+_ZEROS = {"zero_rows": "ignore_direction"}
+
+
 def mean_utility(y_true, embeddings):
     """Mean utility of the classes over the default calibration range."""
-    return float(np.mean(utility_curves(y_true, embeddings).utility))
+    return float(np.mean(utility_curves(y_true, embeddings, **_ZEROS).utility))
 
 
 VALIDATION_METRICS = {
-    "recall_at_1": recall_at_k_score,
-    "map_at_r": map_at_r_score,
+    "recall_at_1": functools.partial(recall_at_k_score, **_ZEROS),
+    "map_at_r": functools.partial(map_at_r_score, **_ZEROS),
     "mean_utility": mean_utility,
 }
 
@@ -65,9 +70,9 @@ def find_threshold(
         Distance.
     """
     if criterion == "far":
-        return threshold_at_far(y_true, embeddings, target_far=target, metric=metric)
+        return threshold_at_far(y_true, embeddings, target_far=target, metric=metric, **_ZEROS)
     if criterion == "frr":
-        return threshold_at_frr(y_true, embeddings, target_frr=target, metric=metric)
+        return threshold_at_frr(y_true, embeddings, target_frr=target, metric=metric, **_ZEROS)
     curves = rate_curves(y_true, embeddings, beta=beta, metric=metric)
     if criterion == "eer":
         best = np.abs(curves.far - curves.frr).argmin()
@@ -79,15 +84,24 @@ def find_threshold(
     return float(curves.thresholds[best])
 
 
-def rate_curves(y_true, embeddings, *, beta=1.0, metric="euclidean", n_thresholds=1001):
-    """Rates and utilities on a grid over all possible distances."""
+def rate_curves(
+    y_true,
+    embeddings,
+    *,
+    beta=1.0,
+    metric="euclidean",
+    distance_range=(0, MAX_DISTANCE),
+    n_thresholds=1001,
+):
+    """Rates and utilities on a grid, by default over all possible distances."""
     return utility_curves(
         y_true,
         embeddings,
         beta=beta,
-        distance_range=(0, MAX_DISTANCE),
+        distance_range=distance_range,
         n_thresholds=n_thresholds,
         metric=metric,
+        **_ZEROS,
     )
 
 
@@ -111,7 +125,11 @@ def unlabeled_threshold(embeddings, target_far, *, metric, rng, max_pairs=2_000_
 
 
 def pair_distances(first, second, metric):
-    """Distances between the rows of two arrays of unit vectors, in float64."""
+    """Distances between the rows of two arrays of unit vectors, in float64.
+
+    A row of zeros has the similarity 0 to all others.
+    """
     difference = first.astype(np.float64) - second
     squared = np.einsum("ij,ij->i", difference, difference)
+    squared[~(first.any(axis=1) & second.any(axis=1))] = 2
     return squared / 2 if metric == "cosine" else np.sqrt(squared)

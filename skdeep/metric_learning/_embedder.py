@@ -23,7 +23,6 @@ from skdeep.metric_learning._losses import (
 )
 from skdeep.metric_learning._modules import make_unit_encoder
 from skdeep.metric_learning._verification import VerificationMixin
-from skdeep.metrics import recall_at_k_score
 from skdeep.nn import seed_dropout, start_module
 from skdeep.utils._params import Interval, ListOf, StrOptions
 from skdeep.utils._torch import make_generator, resolve_device
@@ -413,6 +412,8 @@ class TCMEmbedder(
             self.samples_per_class,
             generator=generator,
             augment=self._make_augment(),
+            keep_sparse=getattr(module.encoder, "takes_sparse", False)
+            and self.augment is None,
         )
         max_epochs = max_epochs or self.max_epochs
         if self.max_steps is not None:
@@ -477,10 +478,10 @@ class TCMEmbedder(
             single = classes[sizes == 1]
             warnings.warn(
                 f"{len(single)} of {len(classes)} classes have a single sample (such "
-                f"as {single[0]!r}); they form no pair and are left out of the "
+                f"as {single[0].item()!r}); they form no pair and are left out of the "
                 "training.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
         self.classes_ = np.union1d(self.classes_, classes) if go_on else classes
         if not go_on:
@@ -556,7 +557,7 @@ class TCMEmbedder(
             new = np.setdiff1d(classes, self._loss_classes)
             if len(new):
                 raise ValueError(
-                    f"Class {new[0]!r} is new, but base_loss={self.base_loss!r} has one "
+                    f"Class {new[0].item()!r} is new, but base_loss={self.base_loss!r} has one "
                     "vector for each class of the first fit; use a pair loss such as "
                     "'smooth_ap', or fit anew."
                 )
@@ -590,7 +591,7 @@ class TCMEmbedder(
         measure = name if callable(name) else VALIDATION_METRICS[name]
 
         def score(module):
-            return measure(y, forward(module, X, self.device_, self._slice))
+            return measure(y, forward(module, X, self.device_))
 
         return score
 
@@ -616,14 +617,7 @@ class TCMEmbedder(
                 f"fitted on {self._image_shape or 'rows'}."
             )
         X = validate_rows(self, X, reset=False, accept_sparse=True)
-        return self._forward(X, self._slice)
-
-    @property
-    def _slice(self):
-        # a slice of images times the channels of a convolution is large
-        return 4096 if self._module_args["module"] in (None, "mlp") and (
-            self._image_shape is None
-        ) else 256
+        return self._forward(X)
 
     def score(self, X, y):
         """Recall at 1: how often the nearest other sample is of the same class.
@@ -641,7 +635,7 @@ class TCMEmbedder(
         score : float
             In [0, 1]; greater is better.
         """
-        return recall_at_k_score(y, self.transform(X))
+        return VALIDATION_METRICS["recall_at_1"](y, self.transform(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

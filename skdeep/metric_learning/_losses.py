@@ -3,6 +3,7 @@
 A step computes the matrix of cosine similarities once; the base loss and TCM share it.
 """
 
+import torch
 from torch import nn
 
 from skdeep.exceptions import InvalidParameterError
@@ -89,20 +90,24 @@ class TCMLoss(pairs.PairLoss):
 
     def with_parts(self, similarity, is_pos, is_neg):
         """Return the loss, its two sides and the fractions of hard pairs, in a dict."""
-        sides = (
-            ("pos", -1, is_pos, self.pos_margin, self.pos_weight),
-            ("neg", 1, is_neg, self.neg_margin, self.neg_weight),
-        )
-        loss, parts = 0, {}
-        for name, sign, mask, margin, weight in sides:
-            hard = mask & (sign * similarity.detach() >= sign * margin)
-            n_hard = hard.sum()
-            excess = (sign * (similarity * hard)).sum() / n_hard.clamp(min=1)
-            side = excess - sign * margin * (n_hard > 0).to(excess.dtype)
-            loss = loss + weight * side
-            parts[f"tcm_{name}"] = side
-            parts[f"hard_{name}"] = n_hard / mask.sum().clamp(min=1)
-        return loss, parts
+        with torch.no_grad():
+            flat = similarity.flatten()
+            hard_pos = (is_pos & (similarity <= self.pos_margin)).flatten().to(flat)
+            hard_neg = (is_neg & (similarity >= self.neg_margin)).flatten().to(flat)
+            n_pos, n_neg = hard_pos.sum(), hard_neg.sum()
+            mean_pos = hard_pos / n_pos.clamp(min=1)  # (B * M,)
+            mean_neg = hard_neg / n_neg.clamp(min=1)
+            parts = {
+                "tcm_pos": self.pos_margin * n_pos.sign() - flat.dot(mean_pos),
+                "tcm_neg": flat.dot(mean_neg) - self.neg_margin * n_neg.sign(),
+                "hard_pos": n_pos / is_pos.sum().clamp(min=1),
+                "hard_neg": n_neg / is_neg.sum().clamp(min=1),
+            }
+            slope = self.neg_weight * mean_neg - self.pos_weight * mean_pos
+            value = self.pos_weight * parts["tcm_pos"]
+            value = value + self.neg_weight * parts["tcm_neg"]
+            offset = value - flat.dot(slope)
+        return similarity.flatten().dot(slope) + offset, parts
 
 
 class MetricLoss(nn.Module):

@@ -246,12 +246,12 @@ class VerificationMixin:
             samples or more.
         """
         embeddings = self.transform(X)
-        curves = calibration.utility_curves(
+        curves = calibration.rate_curves(
             y,
             embeddings,
-            distance_range=(self.threshold_, self.threshold_),
-            n_thresholds=1,
             metric=self.metric,
+            distance_range=(self.threshold_, calibration.MAX_DISTANCE + 1),
+            n_thresholds=2,
         )
         per_class = {
             "class": curves.classes,
@@ -278,7 +278,7 @@ class VerificationMixin:
         by_frr = self.target_frr is not None
         self._set_threshold(
             y,
-            self._forward(X, self._slice),
+            self._forward(X),
             criterion="frr" if by_frr else "far",
             target=self.target_frr if by_frr else self.target_far,
         )

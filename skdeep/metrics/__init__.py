@@ -1,5 +1,8 @@
 """Scores, scorers and pictures that need neither torch nor an estimator."""
 
+from skdeep.metrics._plot._consistency import ThresholdConsistencyDisplay
+from skdeep.metrics._plot._consistency_accuracy import ConsistencyAccuracyDisplay
+from skdeep.metrics._plot._far_frr import FarFrrDisplay
 from skdeep.metrics._retrieval import map_at_r_score, recall_at_k_score
 from skdeep.metrics._scorer import (
     consistency_constrained_refit,
@@ -21,6 +24,9 @@ from skdeep.metrics._verification import (
 )
 
 __all__ = [
+    "ConsistencyAccuracyDisplay",
+    "FarFrrDisplay",
+    "ThresholdConsistencyDisplay",
     "consistency_constrained_refit",
     "epsilon_opis_score",
     "far_frr_curve",

@@ -43,7 +43,7 @@ def check_has_pairs(pairs):
     if pairs.n_negatives == 0:
         raise ValueError(
             "There is no negative pair: `y_true` has 1 class only "
-            f"({pairs.classes[0]!r}) in {pairs.n_samples} samples. Give samples of at "
+            f"({pairs.classes.tolist()[0]!r}) in {pairs.n_samples} samples. Give samples of at "
             "least 2 classes."
         )
 

@@ -113,7 +113,7 @@ def recall_at_k_score(
                 found[...] = -np.inf
         n_closer = _n_ranked_before(similarity, best, first, search)
         n_hits += np.count_nonzero((n_closer < k) & (best > -np.inf))
-    return n_hits / search.n_queries
+    return float(n_hits / search.n_queries)
 
 
 def _n_ranked_before(similarity, best, first, search):

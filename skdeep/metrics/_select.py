@@ -41,30 +41,59 @@ def kth_smallest_distances(pairs, ranks, *, positive=False):
     total = pairs.n_positives if positive else pairs.n_negatives
     found = {}
     brackets = _first_brackets(pairs, ranks, total, positive)
+    known = dict.fromkeys(brackets, (-np.inf, np.inf))  # surely holds the value
     dtype = pairs.dtype
     while brackets:
         scans = _scan(pairs, list(brackets.values()), positive, dtype)
-        pending = {}
-        for (rank, bracket), scan in zip(brackets.items(), scans):
-            low, high = bracket
-            if rank <= scan.n_above:
-                pending[rank] = high - 4 * pairs.tolerance, np.inf
-            elif rank > scan.n_above + scan.n_inside:
-                pending[rank] = -np.inf, low + 4 * pairs.tolerance
-            elif scan.is_complete:
-                found[rank] = _pick(pairs, scan, rank - scan.n_above, dtype)
-                if found[rank] is None:  # too near to an end of the bracket
-                    pending[rank] = (
-                        low - 8 * pairs.tolerance,
-                        (high + 8 * pairs.tolerance),
-                    )
-            elif dtype == np.float64 and high - low <= 16 * pairs.slack:
-                # one value, shared by more pairs than we care to keep
-                found[rank] = pairs.distance(scan.i[:1], scan.j[:1])[0]
-            else:
-                pending[rank] = _narrow(pairs, scan, rank)
-        brackets, dtype = pending, np.dtype(np.float64)
+        scans = dict(zip(brackets, scans))
+        error = pairs.tolerance if dtype == np.float32 else pairs.slack
+        brackets = {}
+        for rank, scan in scans.items():
+            found[rank] = _distance_in(pairs, scan, rank, error)
+            if found[rank] is None:
+                known[rank], brackets[rank] = _next_brackets(
+                    pairs, scan, rank, known[rank], error
+                )
+        dtype = np.dtype(np.float64)
     return np.array([found[rank] for rank in ranks])
+
+
+def _distance_in(pairs, scan, rank, error):
+    """Distance of that rank, or None if the scan does not tell."""
+    rank -= scan.n_above
+    if not 0 < rank <= scan.n_inside:
+        return None
+    if scan.is_complete:
+        distance = _pick(pairs, scan, rank, error)
+        if distance is not None:
+            return distance
+    if error == pairs.slack and scan.largest - scan.smallest <= 20 * pairs.slack:
+        # one value, shared by more pairs than are kept
+        return pairs.distance(scan.i[:1], scan.j[:1])[0]
+    return None
+
+
+def _next_brackets(pairs, scan, rank, known, error):
+    """Bracket that surely holds the value, and the one to scan next."""
+    low, high = known
+    margin = 4 * error
+    if rank <= scan.n_above:
+        known = scan.high - margin, high
+        return known, known
+    if rank > scan.n_above + scan.n_inside:
+        known = low, scan.low + margin
+        return known, known
+    known = max(low, scan.low - margin), min(high, scan.high + margin)
+    if scan.is_complete:  # the value is too near to an end
+        return known, known
+    sample = np.sort(pairs.closeness(scan.i, scan.j))
+    share = (rank - scan.n_above) / scan.n_inside
+    first, last = _bracket(pairs, sample, share)
+    if np.count_nonzero((sample > first) & (sample <= last)) < len(sample) / 2:
+        return known, (max(first, known[0]), min(last, known[1]))
+    # ties keep the bracket wide: try one value, to find the rank in it or beside it
+    pivot = sample[int((len(sample) - 1) * (1 - share))]
+    return known, (pivot - 8 * pairs.slack, pivot + 8 * pairs.slack)
 
 
 class _Scan:
@@ -75,6 +104,7 @@ class _Scan:
         self.n_above = self.n_inside = 0
         self.keep_fraction = 1.0
         self.n_kept = 0
+        self.smallest, self.largest = np.inf, -np.inf
         self.parts = []
         self.rng = np.random.RandomState(0)
 
@@ -90,15 +120,21 @@ class _Scan:
         inside ^= above
         flat = np.flatnonzero(inside)
         self.n_inside += len(flat)
+        if not len(flat):
+            return
+        closeness = values.ravel()[flat]
+        self.smallest = min(self.smallest, closeness.min())
+        self.largest = max(self.largest, closeness.max())
         if not self.is_complete:
-            flat = flat[self.rng.random_sample(len(flat)) < self.keep_fraction]
+            chosen = self.rng.random_sample(len(flat)) < self.keep_fraction
+            flat, closeness = flat[chosen], closeness[chosen]
         row = flat // values.shape[1]
         col = flat - row * values.shape[1]
         self.parts.append(
             (
                 (row + tile.row).astype(np.int32),
                 (col + tile.col).astype(np.int32),
-                values.ravel()[flat],
+                closeness,
             )
         )
         self.n_kept += len(flat)
@@ -114,6 +150,8 @@ class _Scan:
         self.n_kept = int(chosen.sum())
 
     def close(self):
+        nothing = np.zeros(0, dtype=np.int32)
+        self.parts.append((nothing, nothing, np.zeros(0, dtype=np.float32)))
         self.i, self.j, self.values = map(np.concatenate, zip(*self.parts))
         self.parts = None
 
@@ -133,11 +171,11 @@ def _scan(pairs, brackets, positive, dtype):
     return scans
 
 
-def _pick(pairs, scan, rank, dtype):
+def _pick(pairs, scan, rank, error):
     """The rank-th closest of the kept pairs, or None if an end is too near."""
     kth = float(-np.partition(-scan.values, rank - 1)[rank - 1])
     # true order statistics differ from rounded ones by at most the rounding error
-    window = 3 * (pairs.tolerance if dtype == np.float32 else pairs.slack)
+    window = 3 * error
     if kth - window <= scan.low or kth + window >= scan.high:
         return None
     rank -= np.count_nonzero(scan.values > kth + window)
@@ -167,12 +205,6 @@ def _bracket(pairs, sample, fraction):
     high = sample[last] if last < n else np.inf
     margin = 4 * pairs.slack
     return low - margin, high + margin
-
-
-def _narrow(pairs, scan, rank):
-    """Bracket within a bracket, from the pairs that were kept at random."""
-    sample = np.sort(pairs.closeness(scan.i, scan.j))
-    return _bracket(pairs, sample, (rank - scan.n_above) / scan.n_inside)
 
 
 def draw_negative_pairs(pairs, n_draws, rng):

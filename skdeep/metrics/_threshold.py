@@ -342,7 +342,7 @@ def opis_score(
     )
     if len(curves.classes) == 1:
         warnings.warn(
-            f"Only {curves.classes[0]!r} has a utility curve; the OPIS of a single "
+            f"Only {curves.classes.tolist()[0]!r} has a utility curve; the OPIS of a single "
             "class is 0 by definition.",
             UserWarning,
             stacklevel=2,
@@ -531,7 +531,7 @@ def epsilon_opis_score(
     size = _opis.n_worst(epsilon, n_classes)
     if n_classes < 2:
         raise ValueError(
-            f"Only {curves.classes[0]!r} has a utility curve; epsilon-OPIS compares "
+            f"Only {curves.classes.tolist()[0]!r} has a utility curve; epsilon-OPIS compares "
             "classes and needs at least 2 of them with 2 samples or more."
         )
     if reference == "rest" and size == n_classes:

@@ -90,16 +90,13 @@ class ClassDisjointKFold(_ClassDisjointSplit):
     """
 
     def __init__(self, n_splits=5, *, shuffle=False, random_state=None, unlabeled=None):
-        if isinstance(n_splits, bool) or not isinstance(n_splits, Integral):
-            raise TypeError(f"`n_splits` must be an int; got {n_splits!r}.")
-        if n_splits < 2:
-            raise ValueError(f"`n_splits` must be at least 2; got {n_splits}.")
+        _check_n_splits(n_splits, 2)
         if not shuffle and random_state is not None:
             raise ValueError(
                 f"random_state={random_state!r} has no effect without shuffling; use "
                 "shuffle=True, or leave it out."
             )
-        self.n_splits = int(n_splits)
+        self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
         self.unlabeled = unlabeled
@@ -170,6 +167,7 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplit):
     def __init__(
         self, n_splits=10, *, test_size=0.2, random_state=None, unlabeled=None
     ):
+        _check_n_splits(n_splits, 1)
         self.n_splits = n_splits
         self.test_size = test_size
         self.random_state = random_state
@@ -220,3 +218,10 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplit):
                 "none for training."
             )
         return n_test
+
+
+def _check_n_splits(n_splits, low):
+    if isinstance(n_splits, bool) or not isinstance(n_splits, Integral):
+        raise TypeError(f"`n_splits` must be an int; got {n_splits!r}.")
+    if n_splits < low:
+        raise ValueError(f"`n_splits` must be at least {low}; got {n_splits}.")

@@ -6,6 +6,8 @@ import threading
 import torch
 from torch import nn
 
+from skdeep.exceptions import InvalidParameterError
+
 # held while a constructor of the user draws from torch's global generator
 _GLOBAL_GENERATOR = threading.Lock()
 
@@ -26,7 +28,7 @@ def resolve_device(device):
 
     Raises
     ------
-    ValueError
+    InvalidParameterError
         If torch does not know the name or the machine lacks the device.
     """
     accelerator = torch.accelerator.current_accelerator(check_available=True)
@@ -41,8 +43,9 @@ def resolve_device(device):
     if asked is not None and asked.type in present:
         count = 1 if asked.type == "cpu" else torch.accelerator.device_count()
     if asked is None or (asked.index or 0) >= count:
-        raise ValueError(
-            f"device={device!r} is not available here; use 'auto' or one of {present}."
+        raise InvalidParameterError(
+            f"The 'device' parameter must be 'auto' or a device that is there, one of "
+            f"{present}. Got {device!r} instead."
         )
     return str(asked)
 

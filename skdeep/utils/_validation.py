@@ -52,6 +52,7 @@ def validate_rows(estimator, X, y=None, *, reset, accept_sparse=False, **check_p
                 return validate_data(estimator, X, **check_params)
             return validate_data(estimator, X, y, **check_params)[0]
         except ValueError as error:
+            _explain_text(raw, error)
             _explain_overflow(raw, error)
             raise
 
@@ -85,6 +86,11 @@ def flatten_images(X):
 
 def _as_plain(X):
     """Turn tensors into arrays; refuse what check_array would read in silence."""
+    if X is None or type(X) in (str, bytes, dict):
+        raise TypeError(
+            "X must be array-like of shape (n_samples, n_features). Got "
+            f"{type(X).__name__}."
+        )
     if isinstance(X, np.ma.MaskedArray):
         if np.ma.is_masked(X):
             raise ValueError(
@@ -93,7 +99,7 @@ def _as_plain(X):
             )
         return X.data
     if hasattr(X, "detach") and hasattr(X, "cpu"):  # a torch tensor, seen without torch
-        return X.detach().cpu().numpy()
+        return _tensor_to_numpy(X, "X")
     dtype = getattr(X, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in "mMV":
         raise TypeError(
@@ -107,6 +113,31 @@ def _as_plain(X):
                 "convert dates to numbers first."
             )
     return X
+
+
+def _tensor_to_numpy(tensor, name):
+    try:
+        return tensor.detach().cpu().numpy()
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        raise ValueError(
+            f"{name} is a tensor on device {str(tensor.device)!r} that cannot become an "
+            f"array: {error}"
+        ) from error
+
+
+def _explain_text(X, error):
+    """Raise a clearer error if X holds text, naming the column if it has one."""
+    if "could not convert string to float" not in str(error):
+        return
+    where = ""
+    for name, kind in getattr(getattr(X, "dtypes", None), "items", dict)():
+        if getattr(kind, "kind", "O") in "OUST":
+            where = f" in column {name!r}"
+            break
+    raise ValueError(
+        f"X holds text{where}: {error}. Encode it first, e.g. with OrdinalEncoder or "
+        "TfidfVectorizer."
+    ) from error
 
 
 def _explain_overflow(X, error):
@@ -153,19 +184,28 @@ def encode_labels(estimator, y):
             f"{owner} requires y to be passed, but the target y is None: give the "
             "class of each sample."
         )
-    if isinstance(y, (str, bytes, dict)) or not hasattr(y, "__len__"):
+    is_array = hasattr(y, "__len__") or hasattr(y, "__array__")
+    if isinstance(y, (str, bytes, dict)) or not is_array:
         raise ValueError(f"y must be a 1d array of labels. Got {type(y).__name__}.")
     if hasattr(y, "detach") and hasattr(y, "cpu"):
-        y = y.detach().cpu().numpy()
-    if np.ndim(y) == 2 and np.shape(y)[1] != 1:
+        y = _tensor_to_numpy(y, "y")
+    try:
+        y = np.asarray(y)
+    except ValueError as error:
+        raise ValueError(f"y must be a 1d array of labels: {error}") from error
+    shape = y.shape
+    if len(shape) == 0 or len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
         raise ValueError(
-            f"y should be a 1d array, got an array of shape {np.shape(y)} instead. "
+            f"y should be a 1d array, got an array of shape {shape} instead. "
             f"{owner} takes one label per sample; for several labels per sample use "
             "an estimator for multi-label targets, e.g. "
             "sklearn.multioutput.ClassifierChain."
         )
     y = _uniform(column_or_1d(_without_missing(y), warn=True))
-    check_classification_targets(y)
+    with warnings.catch_warnings():
+        # few samples a class are honest use, not a regression in disguise
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     return classes, codes.astype(np.int64)
 
@@ -183,6 +223,11 @@ def _without_missing(y):
     elif values.dtype.kind == "f" and not np.isfinite(values).all():
         kind = "NaN" if np.isnan(values).any() else "infinity"
         raise ValueError(f"Input y contains {kind}; labels must be finite.")
+    elif values.dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: y has dtype {values.dtype}; labels must be "
+            "integers, booleans or strings."
+        )
     elif values.dtype.kind not in "biufUS":
         raise ValueError(
             f"Unknown label type: y has dtype {values.dtype}; labels must be integers, "

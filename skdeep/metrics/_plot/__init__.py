@@ -1,0 +1,1 @@
+"""Pictures of threshold consistency; matplotlib is imported when one is drawn."""
