@@ -85,7 +85,9 @@ def correctness_rows():
         right = official_smooth_ap(rows, y)
         yield {
             "what": f"smooth_ap value error, {n_classes} x {n_samples}",
-            "skdeep_error": abs(ours(SmoothAPLoss(include_query=True), rows, y) - right),
+            "skdeep_error": abs(
+                ours(SmoothAPLoss(include_query=True), rows, y) - right
+            ),
             "peer_error": abs(theirs(pml.SmoothAPLoss(), rows, y) - right),
         }
 

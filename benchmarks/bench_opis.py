@@ -1,8 +1,8 @@
 """Cost of OPIS against the number of rows, beside the brute force.
 
 Rows are 128-dimensional, ten a class. Each run is a process of its own with one
-thread; memory is the growth of its peak resident size over the size with the data in
-place, so that the data themselves and the imports do not count.
+thread; memory is its peak resident size less the size with the data in place, so that
+the data themselves and the imports do not count (Linux only).
 
 Run: python benchmarks/bench_opis.py [--quick]
 """
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 SIZES = (1000, 2000, 5000, 10_000, 20_000, 50_000)
-BRUTE_FORCE_LIMIT = 5000
+BRUTE_FORCE_LIMIT = 10_000
 RESULTS = Path(__file__).parent / "results" / "opis.csv"
 
 
@@ -33,25 +33,29 @@ def make_data(n_samples, n_components=128):
 
 
 def brute_force_opis(y, X):
-    """OPIS by sorting the distances of all pairs."""
+    """OPIS from the full matrix of distances, sorted class by class."""
     import numpy as np
-    from scipy.spatial.distance import pdist
+    from scipy.spatial.distance import cdist
 
-    X = X / np.linalg.norm(X, axis=1, keepdims=True)
-    i, j = np.triu_indices(len(X), 1)
-    distance = pdist(X.astype(np.float64))
-    same = y[i] == y[j]
-    negative = np.sort(distance[~same])
+    X = X.astype(np.float64)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    order = np.argsort(y, kind="stable")
+    X, y = X[order], y[order]
+    distance = cdist(X, X)
+    classes, start, size = np.unique(y, return_index=True, return_counts=True)
+    negative = [distance[a : a + m, a + m :].ravel() for a, m in zip(start, size)]
+    negative = np.sort(np.concatenate(negative))
     ends = negative[[int(np.ceil(a * len(negative))) - 1 for a in (0.01, 0.1)]]
     thresholds = np.linspace(*ends, 101)
+    thresholds[[0, -1]] = ends
     curves = []
-    for label in np.unique(y):
-        mine = (y[i] == label) | (y[j] == label)
-        d, positive = distance[mine], same[mine]
-        if positive.any():
-            accepted = d[:, None] <= thresholds
-            psi = accepted[positive].mean(axis=0)
-            phi = 1 - accepted[~positive].mean(axis=0)
+    for a, m in zip(start, size):
+        rows = distance[a : a + m]
+        inside = np.sort(rows[:, a : a + m][np.triu_indices(m, 1)])
+        others = np.sort(np.delete(rows, np.s_[a : a + m], axis=1).ravel())
+        if m > 1:
+            psi = np.searchsorted(inside, thresholds, side="right") / len(inside)
+            phi = 1 - np.searchsorted(others, thresholds, side="right") / len(others)
             curves.append(2 * phi * psi / np.maximum(phi + psi, 1e-300))
     variance = np.var(curves, axis=0)
     return float((variance.sum() - (variance[0] + variance[-1]) / 2) / 100)
@@ -59,8 +63,6 @@ def brute_force_opis(y, X):
 
 def measure(method, n_samples):
     """Score, CPU seconds and extra peak memory, in this process."""
-    import resource
-
     import psutil
 
     from skdeep.metrics import opis_score
@@ -68,17 +70,15 @@ def measure(method, n_samples):
     score = {"brute force": brute_force_opis, "opis_score": opis_score}[method]
     score(*make_data(200))  # pay for lazy imports beforehand
     y, X = make_data(n_samples)
-    # the peak of a process never falls: start it at the size with the data in place
     before = psutil.Process().memory_info().rss
-    peak_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # start the peak anew: making the data may have peaked above
     start = time.process_time()
     value = score(y, X)
     seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    # making the data peaked above `before`: growth may be hidden below that peak
-    extra = (peak - before) / 2**20
-    hidden = (peak_before - before) / 2**20
-    return {"opis": value, "seconds": seconds, "extra_mb": extra, "hidden_mb": hidden}
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    return {"opis": value, "seconds": seconds, "extra_mb": (peak - before) / 2**20}
 
 
 def measure_in_process(method, n_samples):

@@ -34,6 +34,7 @@ exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "auto_examples/**/*.py
 templates_path = ["_templates"]
 default_role = "literal"
 add_function_parentheses = False
+toc_object_entries_show_parents = "hide"
 
 if os.environ.get("SKDEEP_DOCS_INTERSPHINX") == "1":
     extensions.append("sphinx.ext.intersphinx")

@@ -72,7 +72,10 @@ class TensorBatches:
             order = np.arange(n_samples)
         for start in range(0, n_samples, self.batch_size):
             rows = order[start : start + self.batch_size]
-            yield take_rows(self.X, rows, self.keep_sparse), torch.from_numpy(self.y[rows])
+            yield (
+                take_rows(self.X, rows, self.keep_sparse),
+                torch.from_numpy(self.y[rows]),
+            )
 
 
 def take_rows(X, rows, keep_sparse=False):
@@ -80,7 +83,9 @@ def take_rows(X, rows, keep_sparse=False):
     part = X[rows]
     if not sp.issparse(part):
         return torch.from_numpy(part)
-    return SparseRows.from_csr(part) if keep_sparse else torch.from_numpy(part.toarray())
+    return (
+        SparseRows.from_csr(part) if keep_sparse else torch.from_numpy(part.toarray())
+    )
 
 
 def move(data, device):
@@ -152,7 +157,9 @@ class Schedule(Callback):
 
     def factor(self, step):
         done = min(step / self.n_steps, 1.0)
-        return 1 - done if self.kind == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+        return (
+            1 - done if self.kind == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+        )
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
         if training:
@@ -272,7 +279,9 @@ def make_net(est, module, criterion, *, device, n_steps, param_groups=(), extra=
     if isinstance(est.optimizer, str):
         own.setdefault("optimizer__fused", True)  # one pass over the weights, not ten
     try:
-        return Net(module, **{**arguments, **own, **(est.net_params or {})}).initialize()
+        return Net(
+            module, **{**arguments, **own, **(est.net_params or {})}
+        ).initialize()
     except TypeError as error:
         raise InvalidParameterError(
             "`optimizer_params` or `net_params` holds a name or a value that skorch or "

@@ -12,14 +12,12 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-from sklearn.exceptions import InconsistentVersionWarning
-
 import skdeep
 from skdeep._model_file import pack, replace_file, unpack
 from skdeep._values import Custom, NotStorableError, decode, describe, encode
-from skdeep.exceptions import ModelFileError
+from skdeep.exceptions import ModelFileError, ModelVersionWarning
 
-__all__ = ["ModelVersionWarning", "inspect", "load", "save"]
+__all__ = ["inspect", "load", "save"]
 
 _FORMAT = 1
 _CLASSES = {"TCMEmbedder": "skdeep.metric_learning"}
@@ -32,35 +30,6 @@ _FIELDS = {
     "fitted": dict,
     "left_out": list,
 }
-
-
-class ModelVersionWarning(InconsistentVersionWarning):
-    """A model file was written by another version of skdeep or scikit-learn.
-
-    Parameters
-    ----------
-    estimator_name : str
-        Class of the model.
-
-    package : str
-        The package whose versions differ.
-
-    original_version, current_version : str
-        Its version then and now.
-    """
-
-    def __init__(self, *, estimator_name, package, original_version, current_version):
-        self.estimator_name = estimator_name
-        self.package = package
-        self.original_version = original_version
-        self.current_version = current_version
-
-    def __str__(self):
-        return (
-            f"This {self.estimator_name} was saved with {self.package} "
-            f"{self.original_version}, and {self.current_version} is installed. "
-            "Predictions may differ; check them, or fit the model again."
-        )
 
 
 def save(estimator, path, *, allow_partial=False):

@@ -15,7 +15,7 @@ from skdeep._callbacks import CallbackSupportMixin, bridge, with_callbacks
 from skdeep._engine import OPTIMIZERS, KeepBest, history_row, make_net, run
 from skdeep.nn import make_module, seed_dropout
 from skdeep.utils._params import Interval, StrOptions, validate_params
-from skdeep.utils._torch import build_foreign, resolve_device
+from skdeep.utils._torch import build_foreign, private_mode, resolve_device
 
 _PID = os.getpid()
 
@@ -34,9 +34,11 @@ def all_or_nothing(fit):
         _use_one_thread_after_fork()
         before = vars(self).copy()
         try:
-            with torch.inference_mode(False), torch.enable_grad():
+            with private_mode():
                 return fit(self, *args, **kwargs)
-        except BaseException:  # Ctrl-C too: a half-trained model is no model
+        except BaseException as error:  # Ctrl-C too: a half-trained model is no model
+            if isinstance(error, torch.OutOfMemoryError):
+                error.add_note("Take smaller batches, a smaller network or the CPU.")
             vars(self).clear()
             vars(self).update(before)
             raise
@@ -52,9 +54,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
     """
 
     _doc_link_module = "skdeep"
-    _doc_link_template = (
-        "https://skdeep.readthedocs.io/api/generated/{estimator_module}.{estimator_name}.html"
-    )
+    _doc_link_template = "https://skdeep.readthedocs.io/api/generated/{estimator_module}.{estimator_name}.html"
 
     _parameter_constraints = {
         "module": [StrOptions({"mlp", "conv", "identity"}), callable, None],
@@ -200,7 +200,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         super().__setstate__(state)
         if weights is None:
             return
-        with torch.inference_mode(False):
+        with private_mode():
             module = _rebuild(self._make_module, self._module_args)
             tensors = {name: torch.tensor(value) for name, value in weights.items()}
             module.load_state_dict(tensors, strict=True, assign=True)
@@ -239,7 +239,7 @@ def forward(module, X, device, batch_size=None):
         batch_size = _slice_rows(module, X.shape[1])
     parts = []
     start = 0
-    with torch.inference_mode():
+    with private_mode(inference=True):
         while start < X.shape[0]:
             try:
                 rows = _rows_tensor(X[start : start + batch_size])

@@ -17,10 +17,10 @@ import sklearn
 import torch
 from estimators import CASES, IDS, answers, assert_same_answers, assert_valid_answers
 from refusals import assert_refused
-from skorch.callbacks import Callback
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 
 from skdeep.exceptions import DivergedError
 
@@ -37,10 +37,8 @@ class Raise(Callback):
         self.error = error
         self.event = event
         self.epoch = epoch
-        self.n_calls = 0
 
     def notify(self, event, net):
-        self.n_calls += event == self.event
         if event == self.event and len(net.history) >= self.epoch:
             raise self.error
 

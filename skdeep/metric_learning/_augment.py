@@ -37,7 +37,8 @@ def random_affine(
     """
 
     def uniform(bound):
-        return (2 * torch.rand(len(images), generator=generator) - 1) * bound
+        draws = torch.rand(len(images), generator=generator, dtype=torch.float32)
+        return (2 * draws - 1) * bound
 
     angle, zoom = uniform(math.radians(degrees)), torch.exp(uniform(log_scale))
     slant, stretch = uniform(shear), torch.exp(uniform(log_scale / 2))

@@ -68,7 +68,9 @@ class ClassBalancedBatches:
         return math.ceil(self.sizes.sum() / batch_size)
 
     def __iter__(self):
-        shuffle = torch.rand(len(self.y), generator=self.generator).numpy()
+        shuffle = torch.rand(
+            len(self.y), generator=self.generator, dtype=torch.float32
+        ).numpy()
         order = np.lexsort((shuffle, self.y))
         taken = np.zeros(len(self.usable), dtype=np.int64)
         step = np.arange(self.samples_per_class)

@@ -13,7 +13,6 @@ from skdeep.metrics import (
     utility_curves,
 )
 
-
 # an embedding of zeros, which only a network without a bias gives, is like no other
 _ZEROS = {"zero_rows": "ignore_direction"}
 
@@ -70,9 +69,13 @@ def find_threshold(
         Distance.
     """
     if criterion == "far":
-        return threshold_at_far(y_true, embeddings, target_far=target, metric=metric, **_ZEROS)
+        return threshold_at_far(
+            y_true, embeddings, target_far=target, metric=metric, **_ZEROS
+        )
     if criterion == "frr":
-        return threshold_at_frr(y_true, embeddings, target_frr=target, metric=metric, **_ZEROS)
+        return threshold_at_frr(
+            y_true, embeddings, target_frr=target, metric=metric, **_ZEROS
+        )
     curves = rate_curves(y_true, embeddings, beta=beta, metric=metric)
     if criterion == "eer":
         best = np.abs(curves.far - curves.frr).argmin()

@@ -205,7 +205,7 @@ class TCMEmbedder(
     n_features_in_ : int
         Number of features seen in `fit`; pixels times channels for images.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had any.
 
     See Also
@@ -217,9 +217,9 @@ class TCMEmbedder(
     Notes
     -----
     A step on B samples costs O(B^2 (n_components + samples_per_class)) beside the
-    network. A threshold calibrated on the classes of the training is too strict a test
-    for nobody: on new classes many more strangers pass. Set ``early_stopping=True`` or
-    call `calibrate_threshold` with other classes.
+    network. A threshold calibrated on the classes of the training does not carry over: on
+    new classes many more strangers pass. Set ``early_stopping=True``, or call
+    `calibrate_threshold` with other classes.
 
     The setting of the paper [1]_ is ``TCMEmbedder("smooth_ap", base_loss_params=
     {"include_query": True}, tcm_weight=1, pos_margin=0.9, neg_margin=0.5)``.

@@ -10,6 +10,7 @@ from skdeep.metric_learning import _calibration as calibration
 from skdeep.utils._params import Interval, StrOptions, check_param
 
 _RATE = Interval(Real, 0, 1, closed="neither")
+_DISTANCE = Interval(Real, None, None, closed="neither")
 
 
 class VerificationMixin:
@@ -80,11 +81,9 @@ class VerificationMixin:
             Whether the distance is at most the threshold.
         """
         distance = self.pair_distance(X1, X2)
-        return distance <= (self.threshold_ if threshold is None else threshold)
+        return distance <= self._threshold_or(threshold)
 
-    def identify(
-        self, X, gallery_X, gallery_y, *, threshold=None, unknown_label=None
-    ):
+    def identify(self, X, gallery_X, gallery_y, *, threshold=None, unknown_label=None):
         """Name samples by their nearest gallery item, or call them unknown.
 
         Parameters
@@ -117,7 +116,7 @@ class VerificationMixin:
         gallery_y = column_or_1d(gallery_y)
         check_consistent_length(gallery, gallery_y)
         embeddings = self.transform(X)
-        threshold = self.threshold_ if threshold is None else threshold
+        threshold = self._threshold_or(threshold)
         is_text = gallery_y.dtype.kind in "OUS"
         if unknown_label is None:
             unknown_label = "unknown" if is_text else -1
@@ -181,7 +180,9 @@ class VerificationMixin:
         if criterion == "frr":
             target = target_frr or self.target_frr
             if target is None:
-                raise ValueError("criterion='frr' needs `target_frr`, a rate in (0, 1).")
+                raise ValueError(
+                    "criterion='frr' needs `target_frr`, a rate in (0, 1)."
+                )
         self._set_threshold(
             y, embeddings, criterion=criterion, target=target, beta=beta
         )
@@ -269,6 +270,11 @@ class VerificationMixin:
             "frr": float(curves.frr[0]),
             "per_class": per_class,
         }
+
+    def _threshold_or(self, threshold):
+        owner = type(self).__name__
+        check_param("threshold", threshold, [_DISTANCE, None], owner=owner)
+        return self.threshold_ if threshold is None else threshold
 
     def _calibrate(self, X, y, rng, max_samples=5000):
         """Calibrate at the end of `fit`; more samples would add time, not accuracy."""

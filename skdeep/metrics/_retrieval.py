@@ -206,14 +206,17 @@ def map_at_r_score(
         zero_rows=zero_rows,
         block_size=block_size,
     )
-    total = 0.0
+    precisions = np.zeros(search.n_queries)
+    start = 0
     for similarity, runs in search.blocks():
         for rows, matches in runs:
             n_matches = matches.stop - matches.start - search.is_own_gallery
             if n_matches > 0:
                 nearest = _nearest(similarity[rows], n_matches, search)
-                total += _average_precisions(nearest, matches).sum()
-    return float(total / search.n_queries)
+                queries = slice(start + rows.start, start + rows.stop)
+                precisions[queries] = _average_precisions(nearest, matches)
+        start += len(similarity)
+    return float(precisions.mean())
 
 
 def _nearest(similarity, n_nearest, search):

@@ -85,8 +85,8 @@ class ClassDisjointKFold(_ClassDisjointSplit):
     >>> X, y = load_digits(return_X_y=True)
     >>> for train, test in ClassDisjointKFold(n_splits=2).split(X, y):
     ...     print(len(train), sorted(set(y[test].tolist())))
-    898 [1, 3, 4, 6, 8]
-    899 [0, 2, 5, 7, 9]
+    897 [0, 2, 3, 4, 6]
+    900 [1, 5, 7, 8, 9]
     """
 
     def __init__(self, n_splits=5, *, shuffle=False, random_state=None, unlabeled=None):
@@ -161,7 +161,7 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplit):
     >>> splitter = ClassDisjointShuffleSplit(1, test_size=0.3, random_state=0)
     >>> train, test = next(splitter.split(X, y))
     >>> sorted(set(y[test].tolist()))
-    [5, 7, 8]
+    [0, 3, 7]
     """
 
     def __init__(

@@ -6,7 +6,7 @@ of the message follow scikit-learn, whose own validator is private.
 """
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 

@@ -1,5 +1,6 @@
 """Devices, private random generators, and modules built from them."""
 
+import contextlib
 import copy
 import threading
 
@@ -48,6 +49,23 @@ def resolve_device(device):
             f"{present}. Got {device!r} instead."
         )
     return str(asked)
+
+
+@contextlib.contextmanager
+def private_mode(*, inference=False):
+    """Torch as the package needs it, whatever modes and defaults the caller has set.
+
+    Parameters
+    ----------
+    inference : bool, default=False
+        True to compute outputs only, False to train.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(inference))
+        stack.enter_context(torch.set_grad_enabled(not inference))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
 
 
 def make_generator(rng, device="cpu"):

@@ -210,9 +210,7 @@ def test_max_steps_rounds_up_to_whole_epochs(known_digits):
     assert embedder.n_iter_ == 1
 
 
-def test_partial_fit_goes_on_and_pair_losses_take_new_classes(
-    known_digits, new_digits
-):
+def test_partial_fit_goes_on_and_pair_losses_take_new_classes(known_digits, new_digits):
     embedder = small().partial_fit(*known_digits).partial_fit(*known_digits)
     assert embedder.n_iter_ == 2
     embedder.partial_fit(*new_digits)

@@ -253,7 +253,9 @@ def test_weight_of_tcm_rises_during_the_warm_up():
     base = SupConLoss()(*pairs_of(rows, y)).item()
     shares = [criterion(rows, y)[0].item() - base for _ in range(6)]
     full = TCMLoss()(*pairs_of(rows, y)).item()
-    assert_allclose(shares, [0, full / 4, full / 2, 3 * full / 4, full, full], rtol=1e-5)
+    assert_allclose(
+        shares, [0, full / 4, full / 2, 3 * full / 4, full, full], rtol=1e-5
+    )
 
 
 def test_losses_of_pytorch_metric_learning_fit_in():

@@ -92,9 +92,7 @@ def test_threshold_at_equal_error_rates(fresh, new_digits):
 
 def test_threshold_of_the_worst_class_is_stricter(fresh, new_digits):
     overall = fresh.calibrate_threshold(*new_digits, target_far=0.05).threshold_
-    fresh.calibrate_threshold(
-        *new_digits, target_far=0.05, criterion="worst_class_far"
-    )
+    fresh.calibrate_threshold(*new_digits, target_far=0.05, criterion="worst_class_far")
     assert fresh.threshold_ <= overall
     report = fresh.threshold_report(*new_digits)
     assert report["per_class"]["far"].max() <= 0.05

@@ -120,7 +120,7 @@ def test_opis_of_two_curves_counted_by_hand():
     dtype=st.sampled_from(["float32", "float64"]),
     normalize=st.booleans(),
 )
-@settings(max_examples=50, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=30, deadline=None, derandomize=True, phases=[Phase.generate])
 def test_counts_equal_brute_force(
     y, seed, n_levels, block_size, metric, dtype, normalize
 ):

@@ -32,7 +32,7 @@ def two_of_each(n_classes, extra):
     n_splits=st.integers(2, 4),
     shuffle=st.booleans(),
 )
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_folds_are_disjoint_in_classes_and_cover_all_rows(extra, n_splits, shuffle):
     y = two_of_each(8, extra)
     splitter = ClassDisjointKFold(
@@ -52,7 +52,7 @@ def test_folds_are_disjoint_in_classes_and_cover_all_rows(extra, n_splits, shuff
     test_size=st.one_of(st.integers(2, 7), st.floats(0.3, 0.85)),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_random_splits_are_disjoint_and_have_pairs_to_score(extra, test_size, seed):
     y = two_of_each(8, extra)
     n_classes = len(set(y))
