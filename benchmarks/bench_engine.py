@@ -26,14 +26,13 @@ SETTINGS = types.SimpleNamespace(
     optimizer_params=None,
     net_params=None,
     weight_decay=0.0,
-    lr=1e-3,
     max_epochs=5,
 )
 
 
 def plain_fit(module, X, y, batch_size, n_epochs):
     X, y = torch.from_numpy(X), torch.from_numpy(y)
-    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, fused=True)
     criterion = nn.CrossEntropyLoss()
     module.train()
     for _ in range(n_epochs):
@@ -50,7 +49,9 @@ def engine_fit(module, X, y, batch_size, n_epochs):
     batches = TensorBatches(
         X, y, batch_size, shuffle=True, generator=torch.Generator().manual_seed(0)
     )
-    net = make_net(SETTINGS, module, nn.CrossEntropyLoss(), device="cpu", n_steps=1)
+    net = make_net(
+        SETTINGS, module, nn.CrossEntropyLoss(), device="cpu", lr=1e-3, n_steps=1
+    )
     run(net, batches, None, n_epochs, [])
 
 
@@ -59,6 +60,7 @@ def skorch_fit(module, X, y, batch_size, n_epochs):
         module,
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
+        optimizer__fused=True,
         lr=1e-3,
         batch_size=batch_size,
         max_epochs=n_epochs,

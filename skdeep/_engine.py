@@ -230,7 +230,7 @@ def history_row(epoch):
     }
 
 
-def make_net(est, module, criterion, *, device, n_steps, param_groups=(), extra=()):
+def make_net(est, module, criterion, *, device, lr, n_steps, param_groups=(), extra=()):
     """Set up, but do not train, a net with the common parameters of `est`.
 
     Parameters
@@ -243,6 +243,9 @@ def make_net(est, module, criterion, *, device, n_steps, param_groups=(), extra=
 
     device : str
         Where to train.
+
+    lr : float
+        Learning rate.
 
     n_steps : int
         Steps of the whole training, for the learning-rate schedule.
@@ -265,7 +268,7 @@ def make_net(est, module, criterion, *, device, n_steps, param_groups=(), extra=
         "optimizer": OPTIMIZERS.get(est.optimizer, est.optimizer),
         "optimizer__weight_decay": est.weight_decay,
         "optimizer__param_groups": list(param_groups),
-        "lr": est.lr,
+        "lr": lr,
         "max_epochs": est.max_epochs,
         "callbacks": [*callbacks, *extra],
         # run_single_epoch averages the losses itself, LogEpochs prints

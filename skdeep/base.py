@@ -94,6 +94,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         *,
         go_on=False,
         max_epochs=None,
+        lr=None,
         score=None,
         param_groups=(),
         extra=(),
@@ -115,6 +116,9 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
 
         max_epochs : int or None, default=None
             Passes over `batches`; None takes the parameter of the estimator.
+
+        lr : float or None, default=None
+            Learning rate; None takes the parameter of the estimator.
 
         score : callable or None, default=None
             Maps the module to a validation score to be kept at its best.
@@ -138,6 +142,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
             module,
             criterion,
             device=self.device_,
+            lr=self.lr if lr is None else lr,
             n_steps=max_epochs * len(batches),
             param_groups=param_groups,
             extra=[*extra, *watchers, *listeners],

@@ -132,18 +132,28 @@ class InputLinear(nn.Module):
     n_outputs : int
         Size of an output row, O.
 
+    projection_scale : float or None, default=None
+        If given, the layer starts as a random projection that multiplies lengths by
+        about this number and keeps angles; else as `torch.nn.Linear` does.
+
     Notes
     -----
     O(B D O) for dense rows, O(n_stored O) for sparse ones.
     """
 
-    def __init__(self, n_features, n_outputs):
+    def __init__(self, n_features, n_outputs, *, projection_scale=None):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_features, n_outputs))
         self.bias = nn.Parameter(torch.empty(n_outputs))
+        self.projection_scale = projection_scale
 
     def init_weights(self, generator):
-        """Draw the weights as `torch.nn.Linear` does."""
+        """Draw the weights."""
+        if self.projection_scale is not None:
+            std = self.projection_scale * self.weight.shape[1] ** -0.5
+            nn.init.normal_(self.weight, std=std, generator=generator)
+            nn.init.zeros_(self.bias)
+            return
         bound = len(self.weight) ** -0.5
         for weight in (self.weight, self.bias):
             nn.init.uniform_(weight, -bound, bound, generator=generator)
@@ -187,8 +197,13 @@ class MLP(nn.Module):
     input_dropout : float, default=0.0
         Dropout of the input; of its stored values if it is sparse.
 
-    skip : bool, default=False
-        Whether a linear map of the input is added to the output.
+    input_scale : float, default=1.0
+        Factor on the input, to bring rows to about length one.
+
+    skip_scale : float or None, default=None
+        If given, a linear map of the input is added to the output. It starts as a
+        random projection with this scale, so that the network begins near the geometry
+        of its input.
     """
 
     takes_sparse = True
@@ -201,9 +216,11 @@ class MLP(nn.Module):
         *,
         dropout=0.0,
         input_dropout=0.0,
-        skip=False,
+        input_scale=1.0,
+        skip_scale=None,
     ):
         super().__init__()
+        self.input_scale = input_scale
         sizes = [*hidden_layer_sizes, n_outputs]
         self.input_dropout = Dropout(input_dropout)
         self.first = InputLinear(n_features, sizes[0])
@@ -212,14 +229,16 @@ class MLP(nn.Module):
             layers += [nn.BatchNorm1d(width), nn.ReLU(), Dropout(dropout)]
             layers += [Linear(width, size)]
         self.layers = nn.Sequential(*layers)
-        self.skip = InputLinear(n_features, n_outputs) if skip else None
+        self.skip = None
+        if skip_scale is not None:
+            self.skip = InputLinear(n_features, n_outputs, projection_scale=skip_scale)
 
     def forward(self, X):
         # (B, D) or SparseRows -> (B, O)
         if isinstance(X, SparseRows):
-            X = X.map_values(self.input_dropout)
+            X = X.map_values(lambda x: self.input_dropout(x * self.input_scale))
         else:
-            X = self.input_dropout(X)
+            X = self.input_dropout(X * self.input_scale)
         output = self.layers(self.first(X))
         return output if self.skip is None else output + self.skip(X)
 
@@ -288,7 +307,6 @@ def make_module(
     n_features,
     n_outputs,
     hidden_layer_sizes=(),
-    dropout=0.0,
     image_shape=None,
 ):
     """Resolve the parameter `module` of the estimators.
@@ -312,9 +330,6 @@ def make_module(
     hidden_layer_sizes : sequence of int, default=()
         For "mlp".
 
-    dropout : float, default=0.0
-        For "mlp" and "conv".
-
     image_shape : tuple of int or None, default=None
         (channels, height, width) if rows are flattened images. A network of the user
         then gets images instead of rows.
@@ -329,15 +344,13 @@ def make_module(
         module = "mlp" if image_shape is None else "conv"
     try:
         if module == "mlp":
-            return MLP(
-                n_features, hidden_layer_sizes, n_outputs, dropout=dropout, **params
-            )
+            return MLP(n_features, hidden_layer_sizes, n_outputs, **params)
         if module == "identity":
             return MLP(n_features, (), n_outputs, **params)
         if module == "conv":
             shape = tuple(params.pop("image_shape", None) or image_shape or ())
             shape = _checked_image_shape(shape, n_features)
-            return ConvEncoder(shape, n_outputs, dropout=dropout, **params)
+            return ConvEncoder(shape, n_outputs, **params)
         network = module if isinstance(module, nn.Module) else module(**params)
     except InvalidParameterError:
         raise

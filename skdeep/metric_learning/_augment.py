@@ -5,6 +5,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+from skdeep.exceptions import InvalidParameterError
+
 
 def random_affine(
     images, generator, *, degrees=15.0, shift=0.1, log_scale=0.15, shear=0.2
@@ -68,6 +70,57 @@ class AffineRows:
     def __init__(self, image_shape):
         self.image_shape = image_shape
 
-    def __call__(self, X, generator):
-        # (B, C * H * W) -> (B, C * H * W)
-        return random_affine(X.unflatten(1, self.image_shape), generator).flatten(1)
+    def __call__(self, X, generator, quarter_turns=None):
+        # (B, C * H * W), (B,) -> (B, C * H * W)
+        images = X.unflatten(1, self.image_shape)
+        if quarter_turns is not None:
+            turned = images.clone()
+            for n_turns in (1, 2, 3):
+                rows = quarter_turns == n_turns
+                turned[rows] = images[rows].rot90(n_turns, dims=(2, 3))
+            images = turned
+        return random_affine(images, generator).flatten(1)
+
+
+AUGMENTATIONS = ("auto", "affine", "affine_turns")
+
+
+def resolve_augment(augment, image_shape):
+    """Turn the parameter `augment` into a function.
+
+    Parameters
+    ----------
+    augment : str, callable or None
+        Parameter of the embedder.
+
+    image_shape : tuple of int or None
+        (channels, height, width), or None if the samples are plain rows.
+
+    Returns
+    -------
+    augment : callable or None
+        What `ClassBalancedBatches` takes.
+
+    n_variants : int
+        Classes that each class is turned into.
+    """
+    is_square = image_shape is not None and image_shape[1] == image_shape[2]
+    if augment == "auto":
+        if image_shape is None:
+            return None, 1
+        augment = "affine_turns" if is_square else "affine"
+    if not isinstance(augment, str):
+        return augment, 1
+    if image_shape is None:
+        raise InvalidParameterError(
+            f"augment={augment!r} turns and shears images, but X holds rows; give X as "
+            "(n_samples, channels, height, width)."
+        )
+    if augment == "affine":
+        return AffineRows(image_shape), 1
+    if not is_square:
+        raise InvalidParameterError(
+            "augment='affine_turns' needs square images, but X has "
+            f"{image_shape[1]} x {image_shape[2]} pixels; use 'affine'."
+        )
+    return AffineRows(image_shape), 4

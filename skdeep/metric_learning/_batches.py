@@ -30,7 +30,12 @@ class ClassBalancedBatches:
 
     augment : callable or None, default=None
         Changes the samples of a batch: ``augment(X, generator)`` maps a tensor
-        (n, n_features) to one of the same shape.
+        (n, n_features) to one of the same shape. With variants it is called as
+        ``augment(X, generator, variants)``, where `variants` holds a number a sample.
+
+    n_variants : int, default=1
+        Each variant v of a class c counts as a class of its own, with the code
+        ``v * n_classes + c``; `augment` makes the variants, such as turned images.
 
     keep_sparse : bool, default=False
         Whether sparse rows are handed on as `skdeep.nn.SparseRows`.
@@ -50,6 +55,7 @@ class ClassBalancedBatches:
         *,
         generator,
         augment=None,
+        n_variants=1,
         keep_sparse=False,
     ):
         self.X, self.y = X, y
@@ -57,14 +63,15 @@ class ClassBalancedBatches:
         self.usable = np.flatnonzero(sizes >= 2)
         self.sizes = sizes[self.usable]
         self.starts = (np.cumsum(sizes) - sizes)[self.usable]
-        self.n_classes = min(classes_per_batch, len(self.usable))
+        self.n_variants = n_variants
+        self.n_drawn = min(classes_per_batch, len(self.usable) * n_variants)
         self.samples_per_class = samples_per_class
         self.generator = generator
         self.augment = augment
         self.keep_sparse = keep_sparse
 
     def __len__(self):
-        batch_size = self.n_classes * self.samples_per_class
+        batch_size = self.n_drawn * self.samples_per_class
         return math.ceil(self.sizes.sum() / batch_size)
 
     def __iter__(self):
@@ -74,14 +81,57 @@ class ClassBalancedBatches:
         order = np.lexsort((shuffle, self.y))
         taken = np.zeros(len(self.usable), dtype=np.int64)
         step = np.arange(self.samples_per_class)
+        n_classes = len(self.usable)
         for _ in range(len(self)):
-            drawn = torch.randperm(len(self.usable), generator=self.generator)
-            drawn = drawn[: self.n_classes].numpy()
+            drawn = torch.randperm(
+                n_classes * self.n_variants, generator=self.generator
+            )
+            variant, drawn = np.divmod(drawn[: self.n_drawn].numpy(), n_classes)
             sizes = self.sizes[drawn, None]
             place = (taken[drawn, None] + step) % sizes  # (P, K)
-            rows = order[(self.starts[drawn, None] + place)[step < sizes]]
-            taken[drawn] += self.samples_per_class
-            X = take_rows(self.X, rows, self.keep_sparse)
-            if self.augment is not None:
-                X = self.augment(X, self.generator)
-            yield X, torch.from_numpy(self.y[rows])
+            in_class = step < sizes
+            rows = order[(self.starts[drawn, None] + place)[in_class]]
+            variants = np.broadcast_to(variant[:, None], in_class.shape)[in_class]
+            np.add.at(taken, drawn, self.samples_per_class)
+            yield self._samples(rows, variants), self._codes(rows, variants)
+
+    def _samples(self, rows, variants):
+        X = take_rows(self.X, rows, self.keep_sparse)
+        if self.augment is None:
+            return X
+        extra = () if self.n_variants == 1 else (torch.from_numpy(variants),)
+        return self.augment(X, self.generator, *extra)
+
+    def _codes(self, rows, variants):
+        return torch.from_numpy(self.y[rows] + variants * (self.y.max() + 1))
+
+
+def hold_out_classes(y, fraction, rng):
+    """Draw the classes for early stopping and calibration.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels.
+
+    fraction : float
+        Fraction of the classes with two samples or more; at least 2 are drawn.
+
+    rng : RandomState
+        Source of the draw.
+
+    Returns
+    -------
+    held_out : ndarray
+        Labels of the classes drawn.
+    """
+    classes, sizes = np.unique(y, return_counts=True)
+    usable = classes[sizes >= 2]
+    n_held = max(2, round(fraction * len(usable)))
+    if len(usable) - n_held < 2:
+        raise ValueError(
+            "early_stopping=True holds out 2 classes or more and needs 2 others to "
+            f"train on, each with at least 2 samples, but y has {len(usable)} such "
+            "classes; set early_stopping=False or lower `validation_fraction`."
+        )
+    return rng.permutation(usable)[:n_held]

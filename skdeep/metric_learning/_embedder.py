@@ -1,6 +1,5 @@
 """The embedder: encode, train with a base loss plus TCM, calibrate one threshold."""
 
-import copy
 import warnings
 from numbers import Integral, Real
 
@@ -12,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep.base import BaseDeepEstimator, all_or_nothing, forward
 from skdeep.exceptions import InvalidParameterError
-from skdeep.metric_learning._augment import AffineRows
-from skdeep.metric_learning._batches import ClassBalancedBatches
+from skdeep.metric_learning._augment import AUGMENTATIONS, resolve_augment
+from skdeep.metric_learning._batches import ClassBalancedBatches, hold_out_classes
 from skdeep.metric_learning._calibration import VALIDATION_METRICS
 from skdeep.metric_learning._losses import (
     BASE_LOSSES,
@@ -21,9 +20,15 @@ from skdeep.metric_learning._losses import (
     TCMLoss,
     make_base_loss,
 )
-from skdeep.metric_learning._modules import make_unit_encoder
+from skdeep.metric_learning._modules import (
+    default_lr,
+    encoder_args,
+    make_unit_encoder,
+    start_encoder,
+    takes_sparse,
+)
 from skdeep.metric_learning._verification import VerificationMixin
-from skdeep.nn import seed_dropout, start_module
+from skdeep.nn import seed_dropout
 from skdeep.utils._params import Interval, ListOf, StrOptions
 from skdeep.utils._torch import make_generator, resolve_device
 from skdeep.utils._validation import encode_labels, flatten_images, validate_rows
@@ -49,7 +54,7 @@ class TCMEmbedder(
         "supcon"; or a module that takes (embeddings, labels), such as any loss of
         pytorch-metric-learning; or a callable (n_classes, n_components) -> module.
 
-    n_components : int, default=64
+    n_components : int, default=128
         Size of an embedding.
 
     base_loss_params : dict or None, default=None
@@ -67,11 +72,12 @@ class TCMEmbedder(
     tcm_pos_weight : float, default=1.0
         Weight of the pairs of one class: they make the classes consistent.
 
-    tcm_neg_weight : float, default=1.0
-        Weight of the pairs of two classes: they add spread.
+    tcm_neg_weight : float, default=0.1
+        Weight of the pairs of two classes: they add spread. The paper has 1.
 
-    tcm_warmup : float, default=0.0
-        Fraction of the steps over which the weight of TCM rises from zero.
+    tcm_warmup : float, default=1.0
+        Fraction of the steps over which the weight of TCM rises from zero. The paper
+        has 0; a network trained from scratch then may collapse.
 
     classes_per_batch : int, default=32
         Classes in a mini-batch.
@@ -79,10 +85,13 @@ class TCMEmbedder(
     samples_per_class : int, default=4
         Samples of each of these classes.
 
-    augment : {"affine"}, callable or None, default=None
-        Random changes of the training samples. "affine" turns, moves, scales and
-        shears images. A callable ``augment(X, generator)`` gets float tensors of shape
-        (n_samples, n_features).
+    augment : {"auto", "affine", "affine_turns"}, callable or None, default="auto"
+        Random changes of the training samples. "affine" turns (by 15 degrees at most),
+        moves, scales and shears images. "affine_turns" also turns all images of a class
+        by 90, 180 or 270 degrees and counts the result as another class. "auto" is
+        "affine_turns" for square images and "affine" for others, and None for rows. A
+        callable ``augment(X, generator)`` gets tensors of shape (n_samples,
+        n_features).
 
     target_far : float, default=0.01
         False accept rate at which `fit` puts `threshold_`.
@@ -106,17 +115,21 @@ class TCMEmbedder(
     hidden_layer_sizes : sequence of int, default=(512,)
         Width of each hidden layer of "mlp".
 
-    dropout : float, default=0.1
-        Dropout of "mlp" and "conv".
+    dropout : float, default=0.5
+        Dropout behind the hidden layers of "mlp".
 
-    max_epochs : int, default=50
+    input_dropout : float or "auto", default="auto"
+        Dropout of the input of "mlp"; of the stored values if X is sparse. "auto" is
+        0.3 for sparse X, and 0 else.
+
+    max_epochs : int, default=30
         Passes over the training data.
 
     max_steps : int or None, default=None
         Mini-batches after which the training ends, rounded up to whole epochs.
 
-    lr : float, default=1e-3
-        Learning rate.
+    lr : float or "auto", default="auto"
+        Learning rate. "auto" is 3e-4 for "mlp", 2e-3 for "conv" and 1e-3 for others.
 
     lr_schedule : {"cosine", "linear"} or None, default="cosine"
         How the learning rate falls to zero.
@@ -133,7 +146,7 @@ class TCMEmbedder(
     weight_decay : float, default=1e-4
         Decay of the weights.
 
-    max_grad_norm : float or None, default=None
+    max_grad_norm : float or None, default=10.0
         Bound on the norm of the gradient.
 
     early_stopping : bool, default=False
@@ -221,8 +234,10 @@ class TCMEmbedder(
     new classes many more strangers pass. Set ``early_stopping=True``, or call
     `calibrate_threshold` with other classes.
 
-    The setting of the paper [1]_ is ``TCMEmbedder("smooth_ap", base_loss_params=
-    {"include_query": True}, tcm_weight=1, pos_margin=0.9, neg_margin=0.5)``.
+    "mlp" is the sum of a perceptron and of a linear map that starts as a random
+    projection, on rows scaled by one number: training begins near the geometry of the
+    input. The setting of the paper [1]_ is ``TCMEmbedder(base_loss_params=
+    {"include_query": True}, tcm_neg_weight=1, tcm_warmup=0)``.
 
     References
     ----------
@@ -237,7 +252,7 @@ class TCMEmbedder(
     >>> known = y < 6
     >>> embedder = TCMEmbedder(max_epochs=5, random_state=0).fit(X[known], y[known])
     >>> embedder.transform(X[~known]).shape  # digits never seen in training
-    (714, 64)
+    (714, 128)
     """
 
     _parameter_constraints = {
@@ -253,12 +268,14 @@ class TCMEmbedder(
         "tcm_warmup": [Interval(Real, 0, 1, closed="both")],
         "classes_per_batch": [Interval(Integral, 2, None, closed="left")],
         "samples_per_class": [Interval(Integral, 2, None, closed="left")],
-        "augment": [StrOptions({"affine"}), callable, None],
+        "augment": [StrOptions(AUGMENTATIONS), callable, None],
         "target_far": [Interval(Real, 0, 1, closed="neither")],
         "target_frr": [Interval(Real, 0, 1, closed="neither"), None],
         "metric": [StrOptions({"euclidean", "cosine"})],
         "hidden_layer_sizes": [ListOf(Interval(Integral, 1, None, closed="left"))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "input_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "max_steps": [Interval(Integral, 1, None, closed="left"), None],
         "loss_lr_multiplier": [Interval(Real, 0, None, closed="neither")],
         "validation_metric": [StrOptions(VALIDATION_METRICS), callable, None],
@@ -269,34 +286,35 @@ class TCMEmbedder(
     def __init__(
         self,
         base_loss="smooth_ap",
-        n_components=64,
+        n_components=128,
         *,
         base_loss_params=None,
         tcm_weight=1.0,
         pos_margin=0.9,
         neg_margin=0.5,
         tcm_pos_weight=1.0,
-        tcm_neg_weight=1.0,
-        tcm_warmup=0.0,
+        tcm_neg_weight=0.1,
+        tcm_warmup=1.0,
         classes_per_batch=32,
         samples_per_class=4,
-        augment=None,
+        augment="auto",
         target_far=0.01,
         target_frr=None,
         metric="euclidean",
         module=None,
         module_params=None,
         hidden_layer_sizes=(512,),
-        dropout=0.1,
-        max_epochs=50,
+        dropout=0.5,
+        input_dropout="auto",
+        max_epochs=30,
         max_steps=None,
-        lr=1e-3,
+        lr="auto",
         lr_schedule="cosine",
         loss_lr_multiplier=10.0,
         optimizer="adamw",
         optimizer_params=None,
         weight_decay=1e-4,
-        max_grad_norm=None,
+        max_grad_norm=10.0,
         early_stopping=False,
         validation_fraction=0.2,
         n_iter_no_change=10,
@@ -327,6 +345,7 @@ class TCMEmbedder(
         self.module_params = module_params
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
+        self.input_dropout = input_dropout
         self.max_epochs = max_epochs
         self.max_steps = max_steps
         self.lr = lr
@@ -397,23 +416,29 @@ class TCMEmbedder(
         go_on = go_on and hasattr(self, "module_")
         X, y = self._validate_fit_data(X, y, go_on)
         rng = check_random_state(self.random_state)
-        held_out = self._hold_out_classes(y, rng)
+        held_out = y[:0]
+        if self.early_stopping:
+            held_out = hold_out_classes(y, self.validation_fraction, rng)
         train = np.flatnonzero(~np.isin(y, held_out))
         if go_on:  # the same seed must not draw the same batches again
             rng = np.random.RandomState(rng.randint(2**31 - 1, size=self.n_iter_)[-1])
         generator = make_generator(rng)
         self.device_ = resolve_device(self.device)
-        module = self._start_module(go_on, X, generator)
-        base_loss, codes = self._start_base_loss(go_on, y[train], generator)
+        if not go_on:
+            self._module_args = encoder_args(self, X, self._image_shape)
+        module = start_encoder(self, X, go_on, generator)
+        self.n_components_ = self._n_features_out = self.n_components
+        augment, n_variants = resolve_augment(self.augment, self._image_shape)
+        base_loss, codes = self._start_base_loss(go_on, y[train], n_variants, generator)
         batches = ClassBalancedBatches(
             X[train],
             codes,
             self.classes_per_batch,
             self.samples_per_class,
             generator=generator,
-            augment=self._make_augment(),
-            keep_sparse=getattr(module.encoder, "takes_sparse", False)
-            and self.augment is None,
+            augment=augment,
+            n_variants=n_variants,
+            keep_sparse=augment is None and takes_sparse(module),
         )
         max_epochs = max_epochs or self.max_epochs
         if self.max_steps is not None:
@@ -423,6 +448,7 @@ class TCMEmbedder(
         )
         n_warmup_steps = int(self.tcm_warmup * max_epochs * len(batches))
         criterion = MetricLoss(base_loss, tcm, self.tcm_weight, n_warmup_steps)
+        lr = default_lr(module) if self.lr == "auto" else self.lr
         seed_dropout(module, make_generator(rng, self.device_))
         X_held, y_held = X, y
         if len(held_out):
@@ -433,8 +459,9 @@ class TCMEmbedder(
             batches,
             go_on=go_on,
             max_epochs=max_epochs,
+            lr=lr,
             score=self._make_score(X_held, y_held) if len(held_out) else None,
-            param_groups=[("base_loss.*", {"lr": self.lr * self.loss_lr_multiplier})],
+            param_groups=[("base_loss.*", {"lr": lr * self.loss_lr_multiplier})],
             data=data,
         )
         self._loss_weights = {
@@ -493,63 +520,7 @@ class TCMEmbedder(
             )
         return X, classes[codes]
 
-    def _hold_out_classes(self, y, rng):
-        """Draw the classes for early stopping and calibration."""
-        classes, sizes = np.unique(y, return_counts=True)
-        if not self.early_stopping:
-            return classes[:0]
-        usable = classes[sizes >= 2]
-        n_held = max(2, round(self.validation_fraction * len(usable)))
-        if len(usable) - n_held < 2:
-            raise ValueError(
-                "early_stopping=True holds out 2 classes or more and needs 2 others to "
-                f"train on, each with at least 2 samples, but y has {len(usable)} such "
-                "classes; set early_stopping=False."
-            )
-        return rng.permutation(usable)[:n_held]
-
-    def _start_module(self, go_on, X, generator):
-        """Build the network, or copy the one to go on with."""
-        if go_on:
-            return copy.deepcopy(self.module_)
-        self._module_args = {
-            "module": self.module,
-            "module_params": self.module_params,
-            "n_features": X.shape[1],
-            "n_outputs": self.n_components,
-            "hidden_layer_sizes": [int(size) for size in self.hidden_layer_sizes],
-            "dropout": float(self.dropout),
-            "image_shape": self._image_shape,
-        }
-        module = start_module(
-            self._make_module, self._module_args, generator=generator
-        ).eval()
-        n_outputs = self._check_output(module, X[:2])
-        if n_outputs != self.n_components:
-            raise InvalidParameterError(
-                f"`module` returns {n_outputs} values for a row, but n_components="
-                f"{self.n_components}; set n_components={n_outputs}."
-            )
-        self.n_components_ = self._n_features_out = n_outputs
-        return module
-
-    def _check_output(self, module, X):
-        """Size of the output of a network, or a clear error if it does not fit."""
-        try:
-            output = forward(module, X, "cpu")
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            raise InvalidParameterError(
-                f"`module` cannot be applied to float rows of {X.shape[1]} features: "
-                f"{error}"
-            ) from error
-        if output.ndim != 2:
-            raise InvalidParameterError(
-                "`module` must return one vector for each row, but for 2 rows it "
-                f"returned an array of shape {output.shape}."
-            )
-        return output.shape[1]
-
-    def _start_base_loss(self, go_on, y, generator):
+    def _start_base_loss(self, go_on, y, n_variants, generator):
         """Make the base loss, with the class vectors of the last fit if it goes on."""
         earlier = getattr(self, "_loss_weights", None) if go_on else None
         classes = np.unique(y)
@@ -565,7 +536,7 @@ class TCMEmbedder(
         base_loss = make_base_loss(
             self.base_loss,
             self.base_loss_params,
-            n_classes=len(classes),
+            n_classes=len(classes) * n_variants,
             n_components=self.n_components,
             generator=generator,
         )
@@ -575,16 +546,6 @@ class TCMEmbedder(
             )
         self._loss_classes = classes
         return base_loss, np.searchsorted(classes, y)
-
-    def _make_augment(self):
-        if self.augment != "affine":
-            return self.augment
-        if self._image_shape is None:
-            raise InvalidParameterError(
-                "augment='affine' turns and shears images, but X holds rows; give X as "
-                "(n_samples, channels, height, width)."
-            )
-        return AffineRows(self._image_shape)
 
     def _make_score(self, X, y):
         name = self.validation_metric or "recall_at_1"

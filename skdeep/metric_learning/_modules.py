@@ -1,9 +1,15 @@
 """Network of the embedder: any encoder, then rows of length one."""
 
+import copy
+
+import numpy as np
+import scipy.sparse as sp
 import torch.nn.functional as F
 from torch import nn
 
-from skdeep.nn import make_module
+from skdeep.base import forward
+from skdeep.exceptions import InvalidParameterError
+from skdeep.nn import MLP, ConvEncoder, make_module, start_module
 
 
 class UnitEncoder(nn.Module):
@@ -27,3 +33,107 @@ class UnitEncoder(nn.Module):
 def make_unit_encoder(**module_args):
     """`skdeep.nn.make_module` with rows of length one."""
     return UnitEncoder(make_module(**module_args))
+
+
+def takes_sparse(module):
+    """Whether the encoder can do without the zeros of sparse rows."""
+    return isinstance(module.encoder, MLP)
+
+
+def default_lr(module):
+    """Learning rate for ``lr="auto"``: pixels from scratch bear larger steps."""
+    rates = {MLP: 3e-4, ConvEncoder: 2e-3}
+    return rates.get(type(module.encoder), 1e-3)
+
+
+def encoder_args(est, X, image_shape):
+    """Describe the network of an embedder as arguments of `make_unit_encoder`.
+
+    Parameters
+    ----------
+    est : TCMEmbedder
+        Its parameters of the network are read.
+
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Training samples: the perceptron depends on their scale.
+
+    image_shape : tuple of int or None
+        (channels, height, width) if the rows are images.
+
+    Returns
+    -------
+    module_args : dict
+        Plain values, apart from a network of the user.
+    """
+    params = est.module_params
+    if est.module == "mlp" or (est.module is None and image_shape is None):
+        input_dropout = est.input_dropout
+        if input_dropout == "auto":
+            input_dropout = 0.3 if sp.issparse(X) else 0.0
+        params = {
+            "dropout": float(est.dropout),
+            "input_dropout": float(input_dropout),
+            "input_scale": row_scale(X),
+            "skip_scale": 3.0,
+            **(params or {}),
+        }
+    return {
+        "module": est.module,
+        "module_params": params,
+        "n_features": X.shape[1],
+        "n_outputs": est.n_components,
+        "hidden_layer_sizes": [int(size) for size in est.hidden_layer_sizes],
+        "image_shape": image_shape,
+    }
+
+
+def row_scale(X):
+    """One over the root mean square of the lengths of the rows; 1 if all are zero."""
+    values = X.data[None] if sp.issparse(X) else X
+    squares = np.einsum("ij,ij->i", values, values, dtype=np.float64).sum()
+    return float((squares / X.shape[0]) ** -0.5) if squares > 0 else 1.0
+
+
+def start_encoder(est, X, go_on, generator):
+    """Build the network of an embedder and try it on two rows, or copy the fitted one.
+
+    Parameters
+    ----------
+    est : TCMEmbedder
+        Embedder with ``_module_args``, and with ``module_`` to go on with.
+
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Training samples.
+
+    go_on : bool
+        Whether to copy the fitted network.
+
+    generator : torch.Generator
+        Source of the weights.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        On the CPU, or where it was trained.
+    """
+    if go_on:
+        return copy.deepcopy(est.module_)
+    module = start_module(make_unit_encoder, est._module_args, generator=generator)
+    try:
+        output = forward(module.eval(), X[:2], "cpu")
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        raise InvalidParameterError(
+            f"`module` cannot be applied to float rows of {X.shape[1]} features: "
+            f"{error}"
+        ) from error
+    if output.ndim != 2:
+        raise InvalidParameterError(
+            "`module` must return one vector for each row, but for 2 rows it returned "
+            f"an array of shape {output.shape}."
+        )
+    if output.shape[1] != est.n_components:
+        raise InvalidParameterError(
+            f"`module` returns {output.shape[1]} values for a row, but n_components="
+            f"{est.n_components}; set n_components={output.shape[1]}."
+        )
+    return module

@@ -158,17 +158,17 @@ class _Scan:
 
 def _scan(pairs, brackets, positive, dtype):
     """Count and collect in one pass over the pairs of one kind."""
-    scans = [_Scan(low, high) for low, high in brackets]
+    scans = {bracket: _Scan(*bracket) for bracket in brackets}  # equal ones share
     for tile in pairs.tiles(only_positive=positive, dtype=dtype):
         if tile.same is not None:
             np.copyto(
                 tile.closeness, -np.inf, where=~tile.same if positive else tile.same
             )
-        for scan in scans:
+        for scan in scans.values():
             scan.add(tile)
-    for scan in scans:
+    for scan in scans.values():
         scan.close()
-    return scans
+    return [scans[bracket] for bracket in brackets]
 
 
 def _pick(pairs, scan, rank, error):
@@ -186,8 +186,8 @@ def _pick(pairs, scan, rank, error):
 
 def _first_brackets(pairs, ranks, total, positive):
     """Brackets (low, high] of closeness from a random sample of the pairs."""
-    n_draws = int(max(500_000, total ** (2 / 3)))
-    if total <= 2 * n_draws:
+    n_draws = int(max(200_000, total ** (2 / 3)))
+    if total <= 4 * n_draws:
         return dict.fromkeys(ranks, (-np.inf, np.inf))
     rng = np.random.RandomState(0)  # the result does not depend on it
     draw = draw_positive_pairs if positive else draw_negative_pairs

@@ -46,7 +46,9 @@ def validate_rows(estimator, X, y=None, *, reset, accept_sparse=False, **check_p
     check_params |= {"dtype": np.float32, "reset": reset}
     with warnings.catch_warnings():
         # an overflow in the cast is reported below, with more words
-        warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
+        warnings.filterwarnings(
+            "ignore", "(overflow|invalid value) encountered", RuntimeWarning
+        )
         try:
             if y is None:
                 return validate_data(estimator, X, **check_params)

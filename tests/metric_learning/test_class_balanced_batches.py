@@ -84,3 +84,19 @@ def test_augmentation_sees_the_rows_and_the_generator():
 def test_more_classes_than_there_are_means_all(n_classes):
     for _, y in batches_of([0, 0, 1, 1], n_classes, 2):
         assert len(y) == 4
+
+
+def test_variants_of_a_class_count_as_classes_of_their_own():
+    seen = []
+
+    def note(X, generator, variants):
+        seen.append(variants)
+        return X
+
+    y = np.repeat(np.arange(3), 4)
+    batches = batches_of(y, 12, 4, augment=note, n_variants=4)
+    for X, codes in batches:
+        variants = seen[-1]
+        real = y[X[:, 0].long().numpy()]
+        assert (codes.numpy() == real + 3 * variants.numpy()).all()
+        assert set(codes.tolist()) == set(range(12))

@@ -21,8 +21,28 @@ from skdeep.model_selection import ClassDisjointKFold
 
 
 def small(**params):
-    params = {"max_epochs": 4, "hidden_layer_sizes": (32,), "random_state": 0, **params}
-    return TCMEmbedder(**{"n_components": 8, "device": "cpu", **params})
+    defaults = {
+        "n_components": 8,
+        "hidden_layer_sizes": (32,),
+        "max_epochs": 4,
+        "lr": 3e-3,
+        "device": "cpu",
+        "random_state": 0,
+    }
+    return TCMEmbedder(**{**defaults, **params})
+
+
+class TwoLayers(nn.Module):
+    """A network of the user."""
+
+    def __init__(self, width=16, n_out=8):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(64, width), nn.Tanh(), nn.Linear(width, n_out)
+        )
+
+    def forward(self, X):
+        return self.layers(X)
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +89,29 @@ def test_loss_of_pytorch_metric_learning_as_instance_or_factory(known_digits):
     instance = losses.MultiSimilarityLoss()
     before = [p.clone() for p in instance.parameters()]
     for base_loss in (instance, losses.ProxyAnchorLoss):
-        embedder = small(base_loss=base_loss).fit(*known_digits)
+        embedder = small(base_loss=base_loss, tcm_weight=0).fit(*known_digits)
         assert embedder.loss_curve_[-1] < embedder.loss_curve_[0]
     assert all(torch.equal(a, b) for a, b in zip(before, instance.parameters()))
 
 
-def test_history_tells_the_parts_of_the_loss(fitted):
-    row = fitted.history_[-1]
-    assert row["train_loss"] == pytest.approx(
-        row["train_base_loss"] + row["train_tcm_pos"] + row["train_tcm_neg"], rel=1e-4
-    )
+def test_history_tells_the_parts_of_the_loss(known_digits):
+    embedder = small(tcm_warmup=0, tcm_neg_weight=0.5).fit(*known_digits)
+    row = embedder.history_[-1]
+    tcm = row["train_tcm_pos"] + 0.5 * row["train_tcm_neg"]
+    assert row["train_loss"] == pytest.approx(row["train_base_loss"] + tcm, rel=1e-4)
     assert 0 <= row["train_hard_neg"] <= 1
-    assert len(fitted.history_) == fitted.n_iter_ == 4
+    assert len(embedder.history_) == embedder.n_iter_ == 4
+
+
+def test_weight_of_tcm_rises_over_the_whole_training_by_default(known_digits):
+    rows = small(max_epochs=8, tcm_neg_weight=1).fit(*known_digits).history_
+    shares = [
+        (row["train_loss"] - row["train_base_loss"])
+        / (row["train_tcm_pos"] + row["train_tcm_neg"])
+        for row in rows
+    ]
+    # the mean weight of epoch k of 8 is (k - 1/2) / 8, up to half a step
+    assert_allclose(shares, (np.arange(8) + 0.5) / 8, atol=0.03)
 
 
 def test_without_tcm_the_other_tcm_parameters_change_nothing(known_digits, new_digits):
@@ -93,17 +124,21 @@ def test_sparse_text_gives_the_same_as_its_dense_form():
     words = ["red blue", "red", "blue red", "cat dog", "dog", "dog cat cat"] * 6
     y = ["colour", "colour", "colour", "animal", "animal", "animal"] * 6
     X = TfidfVectorizer().fit_transform(words)
-    sparse = small().fit(X, y).transform(X)
-    dense = small().fit(X.toarray(), y).transform(X.toarray())
-    assert_allclose(sparse, dense, atol=1e-6)
+    quick = {"input_dropout": 0.0, "max_epochs": 1, "lr": 1e-4}
+    embedder = small(**quick).fit(X, y)
+    sparse = embedder.transform(X)
+    dense = small(**quick).fit(X.toarray(), y).transform(X.toarray())
+    assert_allclose(sparse, dense, atol=1e-4)
     for kind in (sp.csc_array, sp.coo_matrix, sp.lil_array):
-        assert_array_equal(small().fit(X, y).transform(kind(X)), sparse)
+        assert_array_equal(embedder.transform(kind(X)), sparse)
+    for module in ("identity", lambda: nn.Linear(X.shape[1], 8)):
+        assert small(module=module, max_epochs=1).fit(X, y).transform(X).shape[1] == 8
 
 
 def test_images_and_their_flat_rows_are_embedded_alike(known_digits):
     X, y = known_digits
     images = X.reshape(-1, 1, 8, 8)
-    embedder = small(max_epochs=1).fit(images, y)
+    embedder = small(max_epochs=1, augment=None).fit(images, y)
     assert embedder.n_features_in_ == 64
     assert_array_equal(embedder.transform(images), embedder.transform(X))
     rows = small(module="conv", max_epochs=1).fit(X, y)
@@ -120,28 +155,44 @@ def test_images_of_another_shape_are_refused(known_digits):
 def test_affine_augmentation_changes_the_training_and_not_the_transform(known_digits):
     X, y = known_digits
     images = X.reshape(-1, 1, 8, 8)
-    plain = small(max_epochs=1).fit(images, y)
+    plain = small(max_epochs=1, augment=None).fit(images, y)
     moved = small(max_epochs=1, augment="affine").fit(images, y)
     assert not np.array_equal(plain.transform(images), moved.transform(images))
     assert_array_equal(moved.transform(images), moved.transform(images))
 
 
-def test_affine_augmentation_of_rows_is_refused(known_digits):
+def test_affine_augmentation_of_rows_and_turns_of_oblongs_are_refused(known_digits):
+    X, y = known_digits
     with pytest.raises(InvalidParameterError, match="affine.*rows"):
-        small(augment="affine").fit(*known_digits)
+        small(augment="affine").fit(X, y)
+    with pytest.raises(InvalidParameterError, match="square.*16 x 4"):
+        small(augment="affine_turns").fit(X.reshape(-1, 1, 16, 4), y)
 
 
-class TwoLayers(nn.Module):
-    """A network of the user."""
+def test_square_images_are_turned_into_classes_of_their_own(known_digits):
+    X, y = known_digits
+    images = X.reshape(-1, 1, 8, 8)
+    turned = small(base_loss="arcface", max_epochs=1).fit(images, y)
+    assert turned._loss_weights["proxies"].shape == (4 * 5, 8)
+    affine = small(base_loss="arcface", max_epochs=1, augment="affine").fit(images, y)
+    assert affine._loss_weights["proxies"].shape == (5, 8)
 
-    def __init__(self, width=16, n_out=8):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(64, width), nn.Tanh(), nn.Linear(width, n_out)
-        )
 
-    def forward(self, X):
-        return self.layers(X)
+@pytest.mark.parametrize(
+    ("params", "lr"),
+    [({}, 3e-4), ({"module": "conv"}, 2e-3), ({"module": TwoLayers}, 1e-3)],
+)
+def test_automatic_learning_rate_depends_on_the_network(params, lr, known_digits):
+    embedder = small(lr="auto", max_epochs=1, lr_schedule=None, **params)
+    group = embedder.fit(*known_digits).net_.optimizer_.param_groups[0]
+    assert group["lr"] == pytest.approx(lr)
+
+
+def test_scale_of_the_input_does_not_matter_to_the_perceptron(known_digits):
+    X, y = known_digits
+    once = small().fit(X, y).transform(X)
+    times_1024 = small().fit(1024 * X, y).transform(1024 * X)
+    assert_allclose(times_1024, once, atol=1e-3)
 
 
 def test_own_module_as_class_instance_and_factory(known_digits):

@@ -11,7 +11,7 @@ from skdeep.metric_learning import TCMEmbedder
 @pytest.fixture(scope="module")
 def embedder(known_digits):
     return TCMEmbedder(
-        max_epochs=4, n_components=8, hidden_layer_sizes=(32,), random_state=0
+        max_epochs=4, n_components=8, hidden_layer_sizes=(32,), lr=3e-3, random_state=0
     ).fit(*known_digits)
 
 
