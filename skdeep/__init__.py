@@ -6,7 +6,7 @@ only the scorers never pays for torch.
 
 from importlib import import_module as _import_module
 
-__version__ = "0.1.0"
+from skdeep._version import __version__
 
 _SUBMODULES = (
     "datasets",

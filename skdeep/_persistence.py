@@ -12,9 +12,9 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-import skdeep
 from skdeep._model_file import pack, replace_file, unpack
 from skdeep._values import Custom, NotStorableError, decode, describe, encode
+from skdeep._version import __version__
 from skdeep.exceptions import ModelFileError, ModelVersionWarning
 
 __all__ = ["inspect", "load", "save"]
@@ -199,7 +199,7 @@ def _find_class(name):
 
 def _versions():
     return {
-        "skdeep": skdeep.__version__,
+        "skdeep": __version__,
         **{name: version(name) for name in ("torch", "scikit-learn", "numpy")},
         "python": platform.python_version(),
     }
@@ -264,7 +264,7 @@ def _read(path, sha256=None):
         raise ModelFileError("it names no format.")
     if number > _FORMAT:
         raise ModelFileError(
-            f"its format is {number}, and this skdeep {skdeep.__version__} reads formats "
+            f"its format is {number}, and this skdeep {__version__} reads formats "
             f"up to {_FORMAT}. Install a newer version."
         )
     while number < _FORMAT:

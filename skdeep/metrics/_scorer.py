@@ -98,27 +98,179 @@ def embed(estimator, X, response="auto"):
 
 
 def recall_at_1(estimator, X, y):
-    """Scorer: recall at 1 of the embedded rows, see `recall_at_k_score`."""
+    """Score an embedder by recall at 1.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted embedder, or a Pipeline that holds one.
+
+    X : array-like of shape (n_samples, n_features)
+        Samples.
+
+    y : array-like of shape (n_samples,)
+        Their classes, which may be new ones.
+
+    Returns
+    -------
+    score : float
+        Larger is better.
+
+    See Also
+    --------
+    recall_at_k_score : The metric.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skdeep.metrics import recall_at_1
+    >>> X, y = load_iris(return_X_y=True)
+    >>> f"{recall_at_1(PCA(2).fit(X), X, y):.3f}"
+    '0'
+    """
     return recall_at_k_score(y, embed(estimator, X))
 
 
 def map_at_r(estimator, X, y):
-    """Scorer: MAP@R of the embedded rows, see `map_at_r_score`."""
+    """Score an embedder by MAP@R.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted embedder, or a Pipeline that holds one.
+
+    X : array-like of shape (n_samples, n_features)
+        Samples.
+
+    y : array-like of shape (n_samples,)
+        Their classes, which may be new ones.
+
+    Returns
+    -------
+    score : float
+        Larger is better.
+
+    See Also
+    --------
+    map_at_r_score : The metric.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skdeep.metrics import map_at_r
+    >>> X, y = load_iris(return_X_y=True)
+    >>> f"{map_at_r(PCA(2).fit(X), X, y):.3f}"
+    '0'
+    """
     return map_at_r_score(y, embed(estimator, X))
 
 
 def neg_opis(estimator, X, y):
-    """Scorer: minus OPIS. Alone it may choose embeddings equally bad for all classes."""
+    """Score an embedder by minus OPIS.
+
+    Alone it may choose embeddings that are equally bad for all classes.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted embedder, or a Pipeline that holds one.
+
+    X : array-like of shape (n_samples, n_features)
+        Samples.
+
+    y : array-like of shape (n_samples,)
+        Their classes, which may be new ones.
+
+    Returns
+    -------
+    score : float
+        Larger is better.
+
+    See Also
+    --------
+    consistency_constrained_refit : Combines it with an accuracy.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skdeep.metrics import neg_opis
+    >>> X, y = load_iris(return_X_y=True)
+    >>> f"{neg_opis(PCA(2).fit(X), X, y):.3f}"
+    '0'
+    """
     return -opis_score(y, embed(estimator, X))
 
 
 def neg_epsilon_opis(estimator, X, y):
-    """Scorer: minus epsilon-OPIS of the worst tenth of the classes."""
+    """Score an embedder by minus epsilon-OPIS of the worst tenth of the classes.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted embedder, or a Pipeline that holds one.
+
+    X : array-like of shape (n_samples, n_features)
+        Samples.
+
+    y : array-like of shape (n_samples,)
+        Their classes, which may be new ones.
+
+    Returns
+    -------
+    score : float
+        Larger is better.
+
+    See Also
+    --------
+    epsilon_opis_score : The metric.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skdeep.metrics import neg_epsilon_opis
+    >>> X, y = load_iris(return_X_y=True)
+    >>> f"{neg_epsilon_opis(PCA(2).fit(X), X, y):.3f}"
+    '0'
+    """
     return -epsilon_opis_score(y, embed(estimator, X))
 
 
 def mean_utility(estimator, X, y):
-    """Scorer: utility, averaged over classes and over the calibration range."""
+    """Score an embedder by its utility, averaged over classes and thresholds.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted embedder, or a Pipeline that holds one.
+
+    X : array-like of shape (n_samples, n_features)
+        Samples.
+
+    y : array-like of shape (n_samples,)
+        Their classes, which may be new ones.
+
+    Returns
+    -------
+    score : float
+        Larger is better.
+
+    See Also
+    --------
+    utility_curves : The curves that are averaged.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skdeep.metrics import mean_utility
+    >>> X, y = load_iris(return_X_y=True)
+    >>> f"{mean_utility(PCA(2).fit(X), X, y):.3f}"
+    '0'
+    """
     return opis_score(y, embed(estimator, X), return_details=True).mean_utility
 
 
