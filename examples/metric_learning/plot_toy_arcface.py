@@ -35,6 +35,9 @@ arcface = TCMEmbedder(
     n_components=2,
     base_loss_params={"margin": 10, "scale": 32},
     hidden_layer_sizes=(256,),
+    dropout=0.1,
+    tcm_neg_weight=1,
+    tcm_warmup=0,
     classes_per_batch=10,
     samples_per_class=12,
     max_epochs=60,
@@ -70,9 +73,11 @@ for ax, (name, space) in zip(axes, spaces.items()):
     image = np.exp(density).reshape(200, 200)
     ax.imshow(image, "RdYlBu_r", origin="lower", extent=(-1.3, 1.3) * 2, vmax=2.2)
     for digit in range(10):
-        x, y_mean = space[y_test == digit].mean(axis=0)
-        x, y_mean = np.array([x, y_mean]) / np.hypot(x, y_mean)
-        ax.annotate("", (0.9 * x, 0.9 * y_mean), (0, 0), arrowprops={"arrowstyle": "->"})
-        ax.text(1.18 * x, 1.18 * y_mean, digit, ha="center", va="center", size=14)
+        mean = space[y_test == digit].mean(axis=0)
+        tip = mean / np.linalg.norm(mean)
+        arrow = {"arrowstyle": "->", "color": "white"}
+        ax.annotate("", 0.85 * tip, (0, 0), arrowprops=arrow)
+        label = {"ha": "center", "va": "center", "size": 15, "color": "white"}
+        ax.text(*1.17 * tip, digit, **label)
     ax.set(title=name, xticks=[], yticks=[])
 plt.show()

@@ -1,6 +1,7 @@
 """Mini-batches of P classes with K samples each."""
 
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -135,3 +136,37 @@ def hold_out_classes(y, fraction, rng):
             "classes; set early_stopping=False or lower `validation_fraction`."
         )
     return rng.permutation(usable)[:n_held]
+
+
+def check_pairs(owner, classes, codes):
+    """Refuse labels without pairs, and warn of classes that form none.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator.
+
+    classes : ndarray of shape (n_classes,)
+        Labels of the classes.
+
+    codes : ndarray of shape (n_samples,), dtype int64
+        Class of each sample, as an index into `classes`.
+    """
+    sizes = np.bincount(codes)
+    n_usable = (sizes >= 2).sum()
+    if n_usable < 2:
+        plural = "es" * (len(classes) > 1)
+        raise ValueError(
+            f"{owner} learns from pairs within and between classes, so y needs at "
+            f"least 2 classes with at least 2 samples each, but of its {len(classes)} "
+            f"class{plural} in {len(codes)} samples only {n_usable} has 2 or more."
+        )
+    if (sizes == 1).any():
+        single = classes[sizes == 1]
+        warnings.warn(
+            f"{len(single)} of {len(classes)} classes have a single sample (such as "
+            f"{single[0].item()!r}); they form no pair and are left out of the "
+            "training.",
+            UserWarning,
+            stacklevel=7,
+        )

@@ -1,6 +1,5 @@
 """The embedder: encode, train with a base loss plus TCM, calibrate one threshold."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,7 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep.base import BaseDeepEstimator, all_or_nothing, forward
 from skdeep.exceptions import InvalidParameterError
 from skdeep.metric_learning._augment import AUGMENTATIONS, resolve_augment
-from skdeep.metric_learning._batches import ClassBalancedBatches, hold_out_classes
+from skdeep.metric_learning._batches import (
+    ClassBalancedBatches,
+    check_pairs,
+    hold_out_classes,
+)
 from skdeep.metric_learning._calibration import VALIDATION_METRICS
 from skdeep.metric_learning._losses import (
     BASE_LOSSES,
@@ -493,23 +496,7 @@ class TCMEmbedder(
             self, X, reset=not go_on, accept_sparse=True, ensure_min_samples=2
         )
         check_consistent_length(X, codes)
-        sizes = np.bincount(codes)
-        if (sizes >= 2).sum() < 2:
-            raise ValueError(
-                f"{type(self).__name__} learns from pairs within and between classes, "
-                f"so y needs at least 2 classes with at least 2 samples each, but of "
-                f"its {len(classes)} class{'es' * (len(classes) > 1)} in {len(codes)} "
-                f"samples only {(sizes >= 2).sum()} has 2 or more."
-            )
-        if (sizes == 1).any():
-            single = classes[sizes == 1]
-            warnings.warn(
-                f"{len(single)} of {len(classes)} classes have a single sample (such "
-                f"as {single[0].item()!r}); they form no pair and are left out of the "
-                "training.",
-                UserWarning,
-                stacklevel=6,
-            )
+        check_pairs(type(self).__name__, classes, codes)
         self.classes_ = np.union1d(self.classes_, classes) if go_on else classes
         if not go_on:
             self._image_shape = image_shape

@@ -127,7 +127,7 @@ def recall_at_1(estimator, X, y):
     >>> from skdeep.metrics import recall_at_1
     >>> X, y = load_iris(return_X_y=True)
     >>> f"{recall_at_1(PCA(2).fit(X), X, y):.3f}"
-    '0'
+    '0.753'
     """
     return recall_at_k_score(y, embed(estimator, X))
 
@@ -162,7 +162,7 @@ def map_at_r(estimator, X, y):
     >>> from skdeep.metrics import map_at_r
     >>> X, y = load_iris(return_X_y=True)
     >>> f"{map_at_r(PCA(2).fit(X), X, y):.3f}"
-    '0'
+    '0.588'
     """
     return map_at_r_score(y, embed(estimator, X))
 
@@ -199,7 +199,7 @@ def neg_opis(estimator, X, y):
     >>> from skdeep.metrics import neg_opis
     >>> X, y = load_iris(return_X_y=True)
     >>> f"{neg_opis(PCA(2).fit(X), X, y):.3f}"
-    '0'
+    '-0.037'
     """
     return -opis_score(y, embed(estimator, X))
 
@@ -234,7 +234,7 @@ def neg_epsilon_opis(estimator, X, y):
     >>> from skdeep.metrics import neg_epsilon_opis
     >>> X, y = load_iris(return_X_y=True)
     >>> f"{neg_epsilon_opis(PCA(2).fit(X), X, y):.3f}"
-    '0'
+    '-0.159'
     """
     return -epsilon_opis_score(y, embed(estimator, X))
 
@@ -269,7 +269,7 @@ def mean_utility(estimator, X, y):
     >>> from skdeep.metrics import mean_utility
     >>> X, y = load_iris(return_X_y=True)
     >>> f"{mean_utility(PCA(2).fit(X), X, y):.3f}"
-    '0'
+    '0.456'
     """
     return opis_score(y, embed(estimator, X), return_details=True).mean_utility
 

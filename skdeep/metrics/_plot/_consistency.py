@@ -40,8 +40,11 @@ class ThresholdConsistencyDisplay:
     mean_utility : ndarray of shape (n_classes,)
         Mean utility of each class over the calibration range.
 
-    opis, epsilon_opis : float
-        Scores for the legend; `epsilon_opis` may be None.
+    opis : float
+        Score for the legend.
+
+    epsilon_opis : float, default=None
+        Score for the legend. None: not shown.
 
     epsilon : float, default=0.1
         Share of classes that are highlighted, and that `epsilon_opis` is of.

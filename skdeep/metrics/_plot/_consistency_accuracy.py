@@ -24,8 +24,11 @@ class ConsistencyAccuracyDisplay:
     chosen : int, default=None
         Candidate with a ring around it.
 
-    xlabel, ylabel : str
-        Labels of the axes.
+    xlabel : str, default="OPIS"
+        Label of the horizontal axis.
+
+    ylabel : str, default="1 - recall at 1"
+        Label of the vertical axis.
 
     Attributes
     ----------
