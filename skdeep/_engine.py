@@ -282,22 +282,29 @@ def make_net(est, module, criterion, *, device, lr, n_steps, param_groups=(), ex
     if isinstance(est.optimizer, str):
         own.setdefault("optimizer__fused", True)  # one pass over the weights, not ten
     try:
-        return Net(
-            module, **{**arguments, **own, **(est.net_params or {})}
-        ).initialize()
-    except TypeError as error:
+        net = Net(module, **{**arguments, **own, **(est.net_params or {})}).initialize()
+        if not isinstance(net.optimizer_, torch.optim.Optimizer):
+            raise TypeError(f"{net.optimizer_!r} is not a torch.optim.Optimizer")
+        return net
+    except (TypeError, ValueError) as error:
         raise InvalidParameterError(
-            "`optimizer_params` or `net_params` holds a name or a value that skorch or "
-            f"the optimizer refuses: {error}"
+            "`optimizer`, `optimizer_params` or `net_params` is refused by torch or "
+            f"skorch: {error}"
         ) from error
 
 
 def _user_callbacks(est):
+    """Callbacks of the user, checked; a tuple is (name, callback)."""
     callbacks = list(est.callbacks or [])
-    for callback in callbacks:
-        if isinstance(callback, tuple):
-            callback = callback[-1]
-        if isinstance(callback, EarlyStopping):
+    for item in callbacks:
+        callback = item[-1] if isinstance(item, tuple) and item else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise InvalidParameterError(
+                f"The 'callbacks' parameter must hold callbacks of skorch, or tuples "
+                f"(name, callback). Got {item!r} instead."
+            )
+        if issubclass(kind, EarlyStopping):
             raise InvalidParameterError(
                 "skorch's EarlyStopping in `callbacks` ends the training like a Ctrl-C,"
                 " which would undo the fit; use early_stopping=True instead."

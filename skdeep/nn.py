@@ -246,8 +246,8 @@ class MLP(nn.Module):
 class ConvEncoder(nn.Module):
     """Small convolutional network for images given as flat rows.
 
-    Each block is a convolution (5 x 5 in the first, 3 x 3 after), batch normalisation
-    and ReLU. Strides shrink the image, which costs a fraction of pooling.
+    Each block is a 3 x 3 convolution, the maximum over 2 x 2 pixels (not in the last
+    block), batch normalisation and ReLU.
 
     Parameters
     ----------
@@ -260,33 +260,25 @@ class ConvEncoder(nn.Module):
     channels : sequence of int, default=(16, 32, 64, 128)
         Channels of each block.
 
-    strides : sequence of int, default=(2, 2, 1, 2)
-        Stride of each block.
-
     dropout : float, default=0.0
         Dropout in front of the last, linear layer.
     """
 
     def __init__(
-        self,
-        image_shape,
-        n_outputs,
-        *,
-        channels=(16, 32, 64, 128),
-        strides=(2, 2, 1, 2),
-        dropout=0.0,
+        self, image_shape, n_outputs, *, channels=(16, 32, 64, 128), dropout=0.0
     ):
         super().__init__()
         self.image_shape = tuple(image_shape)
         depth, height, width = image_shape
         blocks = []
-        for size, stride in zip(channels, strides, strict=True):
-            kernel = 3 if blocks else 5
-            conv = nn.Conv2d(
-                depth, size, kernel, stride=stride, padding=kernel // 2, bias=False
-            )
-            blocks.append(nn.Sequential(conv, nn.BatchNorm2d(size), nn.ReLU()))
-            depth, height, width = size, -(-height // stride), -(-width // stride)
+        for number, size in enumerate(channels, 1):
+            layers = [nn.Conv2d(depth, size, 3, padding=1, bias=False)]
+            if number < len(channels):
+                # before the normalisation: the same maximum, on a quarter of the pixels
+                layers.append(nn.MaxPool2d(2, ceil_mode=True))
+                height, width = -(-height // 2), -(-width // 2)
+            blocks.append(nn.Sequential(*layers, nn.BatchNorm2d(size), nn.ReLU()))
+            depth = size
         self.blocks = nn.ModuleList(blocks)
         self.dropout = Dropout(dropout)
         self.head = Linear(depth * height * width, n_outputs)
@@ -296,7 +288,7 @@ class ConvEncoder(nn.Module):
         X = X.unflatten(1, self.image_shape)
         for block in self.blocks:
             # channels last is the faster layout on most processors
-            X = block(X).contiguous(memory_format=torch.channels_last)
+            X = block(X.contiguous(memory_format=torch.channels_last))
         return self.head(self.dropout(X.flatten(1)))
 
 

@@ -18,6 +18,7 @@ TASKS = {"multilabel", "few_shot", "transfer", "cluster", "metric_learning"}
 # circles, and from lower levels; names are the first part below the package
 LEVELS = {
     "exceptions": 0,
+    "_version": 0,
     "utils": 0,
     "_callbacks": 1,
     "_engine": 1,

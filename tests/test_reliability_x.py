@@ -26,9 +26,6 @@ from refusals import assert_refused, forbid_training, refusal
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-from skdeep import TCMEmbedder
-from skdeep.exceptions import DivergedError
-
 
 @pytest.fixture(scope="module", params=CASES, ids=IDS)
 def case(request):
@@ -315,17 +312,25 @@ SPARSE = {
 
 @pytest.fixture(scope="module")
 def sparse_expected(case, with_zeros):
-    """Answers of a fit on CSR, which are those of the dense fit up to rounding."""
-    X, y, rows, expected = with_zeros
-    estimator = case.new()
-    if not get_tags(estimator).input_tags.sparse:
+    """Answers of a fit on CSR; None if the estimator takes no sparse samples."""
+    X, y, rows, _ = with_zeros
+    if not get_tags(case.estimator).input_tags.sparse:
         return None
-    found = answers(estimator.fit(sp.csr_array(X), y), sp.csr_array(rows))
-    for name, answer in found.items():
-        if name != "predict":
-            # Adam turns a rounding error of a tiny gradient into a small step
-            np.testing.assert_allclose(answer, expected[name], rtol=1e-2, atol=1e-2)
-    return found
+    return answers(case.new().fit(sp.csr_array(X), y), sp.csr_array(rows))
+
+
+def test_R122_sparse_fit_is_the_dense_one_up_to_rounding(case, with_zeros):
+    X, y, rows, _ = with_zeros
+    if not get_tags(case.estimator).input_tags.sparse:
+        pytest.skip("takes no sparse samples")
+    # dropout draws for the stored values only, so it would tell the two apart
+    names = {"dropout", "input_dropout"} & case.estimator.get_params().keys()
+    estimator = case.new(**dict.fromkeys(names, 0.0))
+    dense = answers(estimator.fit(X, y), rows)
+    sparse = answers(estimator.fit(sp.csr_array(X), y), sp.csr_array(rows))
+    for name in set(dense) - {"predict"}:
+        # Adam turns a rounding error of a tiny gradient into a small step
+        np.testing.assert_allclose(sparse[name], dense[name], rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("row", SPARSE)
@@ -539,57 +544,3 @@ def test_R142_batches_of_any_size(number, case):
     X, y, rows = case.make_data()
     estimator = case.new(**batch_sizes(case.estimator)[number]).fit(X, y)
     assert_valid_answers(estimator, rows, len(rows))
-
-
-# what only the embedder can be asked
-
-
-def linear_embedder(n_components=3, **params):
-    """Embedder that maps zero to zero."""
-    return TCMEmbedder(
-        n_components=n_components,
-        module=torch.nn.Linear,
-        module_params={"in_features": 5, "out_features": n_components, "bias": False},
-        max_epochs=2,
-        random_state=0,
-        device="cpu",
-        **params,
-    )
-
-
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_R130_zero_vector_stays_zero_and_is_like_nothing(metric, blobs):
-    X, y = blobs
-    X = X * (np.arange(len(X)) % 5 > 0)[:, None]
-    embedder = linear_embedder(metric=metric).fit(X, y)
-    embeddings = embedder.transform(X)
-    assert (embeddings[::5] == 0).all()
-    assert np.isfinite(embeddings).all()
-    assert np.isfinite(embedder.threshold_)
-    assert np.isfinite(embedder.score(X, y))
-    distance = embedder.pair_distance(X[:5], X[5:10])
-    assert np.isfinite(distance).all()
-    # similarity 0 of two zero vectors, and of a zero vector and another
-    unit = embedder.pair_distance(X[[0, 0]], X[[5, 1]])
-    np.testing.assert_allclose(unit, 1 if metric == "cosine" else 2**0.5, rtol=1e-6)
-
-
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_R131_distances_of_duplicates_are_zero(metric, blobs):
-    X, y = blobs
-    embedder = linear_embedder(metric=metric).fit(X, y)
-    np.testing.assert_array_equal(embedder.pair_distance(X, X), 0)
-    assert embedder.predict_pairs(X, X, threshold=0.0).all()
-
-
-def test_R134_more_components_than_features(blobs):
-    X, y = blobs
-    embedder = linear_embedder(40).fit(X, y)
-    assert embedder.transform(X).shape == (90, 40)
-
-
-def test_R132_diverging_data_name_the_remedy(blobs):
-    X, y = blobs
-    embedder = TCMEmbedder(hidden_layer_sizes=(), max_epochs=2, device="cpu", lr=1e18)
-    with pytest.raises(DivergedError, match="Lower `lr`, scale X"):
-        embedder.fit(X * 1e30, y)

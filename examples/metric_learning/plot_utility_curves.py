@@ -39,7 +39,7 @@ embedder = TCMEmbedder(
     augment="affine",
     module="conv",
     module_params={"channels": (8, 16, 32, 32)},
-    max_epochs=30,
+    max_epochs=20,
     lr=3e-3,
     random_state=0,
 )

@@ -125,14 +125,14 @@ class TCMEmbedder(
         Dropout of the input of "mlp"; of the stored values if X is sparse. "auto" is
         0.3 for sparse X, and 0 else.
 
-    max_epochs : int, default=30
+    max_epochs : int, default=20
         Passes over the training data.
 
     max_steps : int or None, default=None
         Mini-batches after which the training ends, rounded up to whole epochs.
 
     lr : float or "auto", default="auto"
-        Learning rate. "auto" is 3e-4 for "mlp", 2e-3 for "conv" and 1e-3 for others.
+        Learning rate. "auto" is 2e-4 for "mlp", 2e-3 for "conv" and 1e-3 for others.
 
     lr_schedule : {"cosine", "linear"} or None, default="cosine"
         How the learning rate falls to zero.
@@ -309,7 +309,7 @@ class TCMEmbedder(
         hidden_layer_sizes=(512,),
         dropout=0.5,
         input_dropout="auto",
-        max_epochs=30,
+        max_epochs=20,
         max_steps=None,
         lr="auto",
         lr_schedule="cosine",

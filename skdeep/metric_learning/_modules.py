@@ -42,7 +42,7 @@ def takes_sparse(module):
 
 def default_lr(module):
     """Learning rate for ``lr="auto"``: pixels from scratch bear larger steps."""
-    rates = {MLP: 3e-4, ConvEncoder: 2e-3}
+    rates = {MLP: 2e-4, ConvEncoder: 2e-3}
     return rates.get(type(module.encoder), 1e-3)
 
 
@@ -88,10 +88,11 @@ def encoder_args(est, X, image_shape):
 
 
 def row_scale(X):
-    """One over the root mean square of the lengths of the rows; 1 if all are zero."""
+    """One over the root mean square of the lengths of the rows, kept in float32."""
     values = X.data[None] if sp.issparse(X) else X
     squares = np.einsum("ij,ij->i", values, values, dtype=np.float64).sum()
-    return float((squares / X.shape[0]) ** -0.5) if squares > 0 else 1.0
+    length = (squares / X.shape[0]) ** 0.5
+    return float(1 / np.clip(length, 1e-30, 1e30)) if squares > 0 else 1.0
 
 
 def start_encoder(est, X, go_on, generator):

@@ -13,8 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 
-def validate_rows(estimator, X, y=None, *, reset, accept_sparse=False, **check_params):
-    """Check samples, and their labels if given, and cast the samples to float32.
+def validate_rows(estimator, X, *, reset, accept_sparse=False, **check_params):
+    """Check samples and cast them to float32.
 
     Parameters
     ----------
@@ -23,9 +23,6 @@ def validate_rows(estimator, X, y=None, *, reset, accept_sparse=False, **check_p
 
     X : array-like or sparse matrix of shape (n_samples, n_features)
         Samples.
-
-    y : array-like of shape (n_samples,), "required" or None, default=None
-        Labels, only compared in length here; see `encode_labels`.
 
     reset : bool
         True in `fit`, False in `predict` and its like.
@@ -39,24 +36,25 @@ def validate_rows(estimator, X, y=None, *, reset, accept_sparse=False, **check_p
     Returns
     -------
     X : ndarray or CSR of shape (n_samples, n_features), dtype float32
-        The caller's own memory where no conversion was due.
+        The caller's own memory where no conversion was due; CSR without stored zeros.
     """
     raw, X = X, _as_plain(X)
     check_params |= {"accept_sparse": "csr" if accept_sparse else False}
     check_params |= {"dtype": np.float32, "reset": reset}
     with warnings.catch_warnings():
         # an overflow in the cast is reported below, with more words
-        warnings.filterwarnings(
-            "ignore", "(overflow|invalid value) encountered", RuntimeWarning
-        )
+        message = "(overflow|invalid value) encountered"
+        warnings.filterwarnings("ignore", message, RuntimeWarning)
         try:
-            if y is None:
-                return validate_data(estimator, X, **check_params)
-            return validate_data(estimator, X, y, **check_params)[0]
+            X = validate_data(estimator, X, **check_params)
         except ValueError as error:
             _explain_text(raw, error)
             _explain_overflow(raw, error)
             raise
+    if sp.issparse(X) and not X.data.all():
+        X = X.copy()
+        X.eliminate_zeros()
+    return X
 
 
 def flatten_images(X):
@@ -129,7 +127,9 @@ def _tensor_to_numpy(tensor, name):
 
 def _explain_text(X, error):
     """Raise a clearer error if X holds text, naming the column if it has one."""
-    if "could not convert string to float" not in str(error):
+    if "could not convert string to float" not in str(error) and (
+        "must be a string or a real number" not in str(error)
+    ):
         return
     where = ""
     for name, kind in getattr(getattr(X, "dtypes", None), "items", dict)():

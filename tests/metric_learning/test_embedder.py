@@ -180,7 +180,7 @@ def test_square_images_are_turned_into_classes_of_their_own(known_digits):
 
 @pytest.mark.parametrize(
     ("params", "lr"),
-    [({}, 3e-4), ({"module": "conv"}, 2e-3), ({"module": TwoLayers}, 1e-3)],
+    [({}, 2e-4), ({"module": "conv"}, 2e-3), ({"module": TwoLayers}, 1e-3)],
 )
 def test_automatic_learning_rate_depends_on_the_network(params, lr, known_digits):
     embedder = small(lr="auto", max_epochs=1, lr_schedule=None, **params)
