@@ -49,8 +49,8 @@ from skdeep.nn import ConvEncoder
 
 GRID = [
     {"tcm_weight": [0]},
-    {"tcm_weight": [1, 2], "tcm_neg_weight": [0, 0.1]},
-    {"tcm_weight": [1], "tcm_neg_weight": [1], "neg_margin": [0.7]},
+    {"tcm_weight": [1], "tcm_neg_weight": [0, 0.1]},
+    {"tcm_weight": [3], "tcm_neg_weight": [0]},
 ]
 
 
@@ -186,7 +186,6 @@ PML_LOSSES = {
     "NormalizedSoftmax": lambda n: pml.NormalizedSoftmaxLoss(n, 128),
     "MultiSimilarity": lambda n: pml.MultiSimilarityLoss(),
     "SupCon": lambda n: pml.SupConLoss(),
-    "Triplet": lambda n: pml.TripletMarginLoss(),
 }
 
 

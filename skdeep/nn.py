@@ -340,8 +340,8 @@ def make_module(
         if module == "identity":
             return MLP(n_features, (), n_outputs, **params)
         if module == "conv":
-            shape = tuple(params.pop("image_shape", None) or image_shape or ())
-            shape = _checked_image_shape(shape, n_features)
+            shape = image_shape or find_image_shape(params, n_features)
+            params.pop("image_shape", None)
             return ConvEncoder(shape, n_outputs, **params)
         network = module if isinstance(module, nn.Module) else module(**params)
     except InvalidParameterError:
@@ -355,7 +355,23 @@ def make_module(
     return nn.Sequential(nn.Unflatten(1, tuple(image_shape)), network)
 
 
-def _checked_image_shape(shape, n_features):
+def find_image_shape(module_params, n_features):
+    """Shape of the images that rows for "conv" are made of.
+
+    Parameters
+    ----------
+    module_params : dict or None
+        May hold "image_shape"; else the images are grey and square.
+
+    n_features : int
+        Size of a row.
+
+    Returns
+    -------
+    image_shape : tuple of int
+        (channels, height, width).
+    """
+    shape = tuple((module_params or {}).get("image_shape") or ())
     if not shape:
         side = math.isqrt(n_features)
         shape = (1, side, side)

@@ -224,7 +224,7 @@ NETWORKS = {
     "one number": {"hidden_layer_sizes": (1,), "n_components": 1},
     "convolution": {
         "module": "conv",
-        "module_params": {"channels": (3, 5), "strides": (1, 2)},
+        "module_params": {"channels": (3, 5)},
     },
 }
 SPLITS = {

@@ -41,7 +41,7 @@ def with_value(value, where=(3, 1)):
     """Make a copy of X that holds `value` in one place."""
 
     def make(X):
-        X = np.array(X, dtype=object if value is None else None)
+        X = np.array(X, dtype=None if isinstance(value, float) else object)
         X[where] = value
         return X
 

@@ -31,7 +31,7 @@ from skdeep.metric_learning._modules import (
     takes_sparse,
 )
 from skdeep.metric_learning._verification import VerificationMixin
-from skdeep.nn import seed_dropout
+from skdeep.nn import find_image_shape, seed_dropout
 from skdeep.utils._params import Interval, ListOf, StrOptions
 from skdeep.utils._torch import make_generator, resolve_device
 from skdeep.utils._validation import encode_labels, flatten_images, validate_rows
@@ -499,6 +499,8 @@ class TCMEmbedder(
         check_pairs(type(self).__name__, classes, codes)
         self.classes_ = np.union1d(self.classes_, classes) if go_on else classes
         if not go_on:
+            if self.module == "conv" and image_shape is None:
+                image_shape = find_image_shape(self.module_params, X.shape[1])
             self._image_shape = image_shape
         elif image_shape not in (None, self._image_shape):
             raise ValueError(

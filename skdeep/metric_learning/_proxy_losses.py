@@ -34,7 +34,7 @@ class ProxyLoss(nn.Module):
         nn.init.normal_(self.proxies, generator=generator)
 
     def cosine(self, embeddings):
-        # (B, E) unit rows -> (B, C)
+        """Cosines of unit embeddings with the class vectors, (B, E) -> (B, C)."""
         return embeddings @ F.normalize(self.proxies, dim=1).T
 
 
