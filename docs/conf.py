@@ -9,6 +9,9 @@ import os
 import sys
 from pathlib import Path
 
+# before numpy and torch are imported: the networks of the examples are too small to gain
+# from threads, and threads that wait for a busy core cost many times what they do
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import skdeep  # noqa: E402
@@ -61,7 +64,6 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "within_subsection_order": "FileNameSortKey",
     "doc_module": ("skdeep",),
-    "reference_url": {"skdeep": None},
     "backreferences_dir": "api/generated/backreferences",
     "download_all_examples": False,
     "show_memory": False,

@@ -53,9 +53,6 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
     estimator, so that a method can be read from top to bottom in its own file.
     """
 
-    _doc_link_module = "skdeep"
-    _doc_link_template = "https://skdeep.readthedocs.io/api/generated/{estimator_module}.{estimator_name}.html"
-
     _parameter_constraints = {
         "module": [StrOptions({"mlp", "conv", "identity"}), callable, None],
         "module_params": [dict, None],

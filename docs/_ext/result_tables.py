@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -27,8 +26,9 @@ class ResultTables(SphinxDirective):
             path for name in self.arguments for path in RESULTS.glob(f"{name}.csv")
         }
         if not found:
-            text = "No result is stored yet; the scripts of `benchmarks/` write them."
-            return [nodes.paragraph(text, text)]
+            return self.parse_text_to_nodes(
+                "No result is stored yet; the scripts of `benchmarks/` write them."
+            )
         tables = []
         for path in sorted(found):
             self.env.note_dependency(str(path))

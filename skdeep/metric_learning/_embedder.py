@@ -194,6 +194,10 @@ class TCMEmbedder(
     threshold_ : float
         Largest distance at which a pair is accepted as one class.
 
+    threshold_origin_ : {"training", "held-out", "calibrated"}
+        Which classes `threshold_` was chosen on: those of the training, those that
+        `early_stopping` held out, or those of `calibrate_threshold`.
+
     calibration_curve_ : dict of ndarray
         "thresholds", "far" and "frr" of the pairs that `threshold_` was chosen on.
 
@@ -471,7 +475,8 @@ class TCMEmbedder(
             name: value.detach().cpu().numpy().copy()
             for name, value in criterion.base_loss.state_dict().items()
         }
-        self._calibrate(X_held, y_held, rng)
+        origin = "held-out" if len(held_out) else "training"
+        self._calibrate(X_held, y_held, rng, origin)
         return self
 
     def _validate_fit_data(self, X, y, go_on):

@@ -1,5 +1,6 @@
 """What an embedding is for: accept or refuse pairs, name samples, set the threshold."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -216,6 +217,7 @@ class VerificationMixin:
         embeddings = self.transform(X)
         if len(embeddings) < 2:
             raise ValueError("X has n_samples=1, but a pair needs 2 samples or more.")
+        self.threshold_origin_ = "calibrated"
         self.threshold_ = calibration.unlabeled_threshold(
             embeddings,
             target_far or self.target_far,
@@ -274,9 +276,20 @@ class VerificationMixin:
     def _threshold_or(self, threshold):
         owner = type(self).__name__
         check_param("threshold", threshold, [_DISTANCE, None], owner=owner)
-        return self.threshold_ if threshold is None else threshold
+        if threshold is not None:
+            return threshold
+        if self.threshold_origin_ == "training":
+            warnings.warn(
+                "`threshold_` was calibrated on the classes of the training and lets "
+                "far too many pairs of other classes pass. Call `calibrate_threshold` "
+                "with classes that the training did not see, or fit with "
+                "early_stopping=True.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return self.threshold_
 
-    def _calibrate(self, X, y, rng, max_samples=5000):
+    def _calibrate(self, X, y, rng, origin, max_samples=5000):
         """Calibrate at the end of `fit`; more samples would add time, not accuracy."""
         if X.shape[0] > max_samples:
             rows = np.sort(rng.permutation(X.shape[0])[:max_samples])
@@ -287,9 +300,12 @@ class VerificationMixin:
             self._forward(X),
             criterion="frr" if by_frr else "far",
             target=self.target_frr if by_frr else self.target_far,
+            origin=origin,
         )
 
-    def _set_threshold(self, y, embeddings, *, criterion, target, beta=1.0):
+    def _set_threshold(
+        self, y, embeddings, *, criterion, target, beta=1.0, origin="calibrated"
+    ):
         threshold = calibration.find_threshold(
             y,
             embeddings,
@@ -307,3 +323,4 @@ class VerificationMixin:
             "frr": curves.frr,
         }
         self.threshold_ = threshold
+        self.threshold_origin_ = origin

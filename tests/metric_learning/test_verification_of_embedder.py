@@ -9,10 +9,11 @@ from skdeep.metric_learning import TCMEmbedder
 
 
 @pytest.fixture(scope="module")
-def embedder(known_digits):
-    return TCMEmbedder(
+def embedder(known_digits, new_digits):
+    embedder = TCMEmbedder(
         max_epochs=4, n_components=8, hidden_layer_sizes=(32,), lr=3e-3, random_state=0
     ).fit(*known_digits)
+    return embedder.calibrate_threshold(*new_digits)
 
 
 @pytest.fixture
@@ -108,9 +109,10 @@ def test_threshold_of_greatest_utility_beats_its_neighbours(fresh, new_digits):
         fresh.threshold_ -= step
 
 
-def test_report_equals_a_brute_force_count(embedder, new_digits):
-    report = embedder.threshold_report(*new_digits)
-    negative, positive = distances(embedder, *new_digits)
+def test_report_equals_a_brute_force_count(fresh, new_digits):
+    fresh.threshold_ = 0.8  # not the distance of a pair, where rounding decides
+    report = fresh.threshold_report(*new_digits)
+    negative, positive = distances(fresh, *new_digits)
     assert report["far"] == pytest.approx((negative <= report["threshold"]).mean())
     assert report["frr"] == pytest.approx((positive > report["threshold"]).mean())
     assert_array_equal(report["per_class"]["class"], np.arange(5, 10))
@@ -186,3 +188,16 @@ def test_wrong_calibration_argument_is_refused_by_name(fresh, new_digits, argume
     with pytest.raises(ValueError, match=f"'{next(iter(arguments))}'"):
         fresh.calibrate_threshold(*new_digits, **arguments)
     assert fresh.threshold_ == before
+
+
+def test_a_threshold_of_the_training_classes_warns_when_it_is_used(known_digits):
+    X, y = known_digits
+    embedder = TCMEmbedder(max_epochs=1, hidden_layer_sizes=(8,), random_state=0)
+    assert embedder.fit(X, y).threshold_origin_ == "training"
+    with pytest.warns(UserWarning, match="classes of the training.*early_stopping"):
+        embedder.predict_pairs(X[:3], X[3:6])
+    embedder.predict_pairs(X[:3], X[3:6], threshold=0.5)
+    embedder.calibrate_threshold(X, y).predict_pairs(X[:3], X[3:6])
+    assert embedder.threshold_origin_ == "calibrated"
+    embedder.set_params(early_stopping=True).fit(X, y).predict_pairs(X[:3], X[3:6])
+    assert embedder.threshold_origin_ == "held-out"
