@@ -14,7 +14,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-import skdeep  # noqa: E402
+import skdeep
 
 project = "skdeep"
 author = copyright = "The skdeep developers"
@@ -62,6 +62,7 @@ copybutton_prompt_is_regexp = True
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
+    "subsection_order": ["../examples/metric_learning", "../examples/compose"],
     "within_subsection_order": "FileNameSortKey",
     "doc_module": ("skdeep",),
     "backreferences_dir": "api/generated/backreferences",

@@ -196,6 +196,11 @@ class KeepBest(Callback):
             value = -net.history[-1, "valid_loss"]
         else:
             value = float(self.score(net.module_.eval()))
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"The validation score became {value} in epoch {len(net.history)}; "
+                    "check `validation_metric`, or lower `lr`."
+                )
             net.history.record("valid_score", value)
         epoch = len(net.history)
         if value > self.best_value_:
@@ -224,9 +229,11 @@ class LogEpochs(Callback):
 
 
 def history_row(epoch):
-    """Plain numbers of one epoch of a skorch history."""
+    """Plain numbers of one epoch of a skorch history; "dur" becomes "seconds"."""
     return {
-        name: value for name, value in epoch.items() if isinstance(value, (int, float))
+        "seconds" if name == "dur" else name: value
+        for name, value in epoch.items()
+        if isinstance(value, (int, float))
     }
 
 
@@ -247,8 +254,8 @@ def make_net(est, module, criterion, *, device, lr, n_steps, param_groups=(), ex
     lr : float
         Learning rate.
 
-    n_steps : int
-        Steps of the whole training, for the learning-rate schedule.
+    n_steps : int or None
+        Steps of the whole training, for the learning-rate schedule; None is without.
 
     param_groups : sequence of (str, dict), default=()
         Patterns of parameter names with optimizer arguments of their own.
@@ -256,10 +263,16 @@ def make_net(est, module, criterion, *, device, lr, n_steps, param_groups=(), ex
     extra : sequence of skorch callbacks, default=()
         Called after those of the user.
     """
+    reserved = {"callbacks", "device", "lr", "max_epochs", "module", "criterion"}
+    if reserved & set(est.net_params or {}):
+        raise InvalidParameterError(
+            f"`net_params` holds {sorted(reserved & set(est.net_params))}, which are set "
+            "by the estimator; use its own parameters."
+        )
     callbacks = _user_callbacks(est)
     if est.max_grad_norm is not None:
         callbacks.append(GradientNormClipping(est.max_grad_norm))
-    if est.lr_schedule is not None:
+    if est.lr_schedule is not None and n_steps is not None:
         callbacks.append(Schedule(est.lr_schedule, n_steps))
     if est.verbose:
         callbacks.append(LogEpochs(type(est).__name__))
@@ -279,7 +292,7 @@ def make_net(est, module, criterion, *, device, lr, n_steps, param_groups=(), ex
         "verbose": 0,
     }
     own = {f"optimizer__{k}": v for k, v in (est.optimizer_params or {}).items()}
-    if isinstance(est.optimizer, str):
+    if isinstance(est.optimizer, str) and "optimizer__foreach" not in own:
         own.setdefault("optimizer__fused", True)  # one pass over the weights, not ten
     try:
         net = Net(module, **{**arguments, **own, **(est.net_params or {})}).initialize()

@@ -57,7 +57,6 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         "module": [StrOptions({"mlp", "conv", "identity"}), callable, None],
         "module_params": [dict, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions({"cosine", "linear"}), None],
         "optimizer": [StrOptions(OPTIMIZERS), callable],
@@ -92,6 +91,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         go_on=False,
         max_epochs=None,
         lr=None,
+        schedule=True,
         score=None,
         param_groups=(),
         extra=(),
@@ -117,6 +117,9 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         lr : float or None, default=None
             Learning rate; None takes the parameter of the estimator.
 
+        schedule : bool, default=True
+            Whether the learning rate follows `lr_schedule`.
+
         score : callable or None, default=None
             Maps the module to a validation score to be kept at its best.
 
@@ -140,7 +143,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
             criterion,
             device=self.device_,
             lr=self.lr if lr is None else lr,
-            n_steps=max_epochs * len(batches),
+            n_steps=max_epochs * len(batches) if schedule else None,
             param_groups=param_groups,
             extra=[*extra, *watchers, *listeners],
         )
@@ -148,9 +151,9 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
             _restore_optimizer(net.optimizer_, getattr(self, "_optimizer_state", None))
         run(net, batches, valid_batches, max_epochs, [*watchers, *listeners])
         self._optimizer_state = _optimizer_arrays(net.optimizer_)
-        for listener in listeners:  # they hold the training data
-            net.callbacks.remove(listener)
-        net.initialize_callbacks()
+        done = [*watchers, *listeners]  # they hold data and weights
+        net.callbacks = [item for item in net.callbacks if item not in done]
+        net.callbacks_ = [pair for pair in net.callbacks_ if pair[1] not in done]
         seed_dropout(net.module_, None)
         self.net_ = net
         self.module_ = net.module_.eval()  # predict never toggles the mode
@@ -206,7 +209,6 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
             module = _rebuild(self._make_module, self._module_args)
             tensors = {name: torch.tensor(value) for name, value in weights.items()}
             module.load_state_dict(tensors, strict=True, assign=True)
-            module.requires_grad_(True)
         self.module_ = module.eval()
         try:
             self._to_device(self.device_)

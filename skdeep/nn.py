@@ -206,8 +206,6 @@ class MLP(nn.Module):
         of its input.
     """
 
-    takes_sparse = True
-
     def __init__(
         self,
         n_features,

@@ -23,7 +23,9 @@ def shorten(app, what, name, obj, options, lines):
     summary = "\n".join(sections.pop(None)).strip().split("\n\n")[0]
     kept = [line for title in KEPT for line in sections.get(title, [])]
     lines[:] = [*summary.splitlines(), "", "Inherited from scikit-learn.", "", *kept]
-    lines[:] = [re.sub(r":(?:ref|term):`([^`<]+?)(?: <[^`]*)?`", r"\1", x) for x in lines]
+    lines[:] = [
+        re.sub(r":(?:ref|term):`([^`<]+?)(?: <[^`]*)?`", r"\1", x) for x in lines
+    ]
 
 
 def setup(app):

@@ -21,7 +21,9 @@ def write_block(translator, node):
     body.append(translator.starttag(node, "div", CLASS="math-block"))
     body.append(convert(node, as_block=True))
     if node["number"]:
-        body.append(f'<span class="eqno">({get_node_equation_number(translator, node)})')
+        body.append(
+            f'<span class="eqno">({get_node_equation_number(translator, node)})'
+        )
         translator.add_permalink_ref(node, "Link to this equation")
         body.append("</span>")
     body.append("</div>\n")

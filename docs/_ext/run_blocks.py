@@ -56,7 +56,9 @@ class _Page:
                 "the block %r fails: %r", match[1][:60], error, location=self.docname
             )
         text = printed.getvalue().rstrip()
-        shown = f"\n```{{code-block}} text\n:class: output\n\n{text}\n```\n" if text else ""
+        shown = (
+            f"\n```{{code-block}} text\n:class: output\n\n{text}\n```\n" if text else ""
+        )
         return match.group() + shown + "".join(self.pictures())
 
     def pictures(self):

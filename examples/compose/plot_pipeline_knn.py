@@ -64,8 +64,9 @@ for name, before in steps.items():
 # that is the same character.
 
 import matplotlib.pyplot as plt
+import numpy as np
 
-chosen = range(0, 960, 80)
+chosen = np.random.RandomState(0).choice(len(X_test), size=12, replace=False)
 fig, axes = plt.subplots(4, len(chosen), figsize=(9, 3.4), layout="constrained")
 for ax, row in zip(axes[0], chosen):
     ax.imshow(X_test[row].reshape(28, 28), cmap="gray_r")

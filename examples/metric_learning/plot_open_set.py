@@ -58,11 +58,9 @@ for name, rows in {"trained": fit, "kept": kept}.items():
     report = embedder.threshold_report(images, data.target)
     thresholds[name] = embedder.threshold_
     right, wrong = outcome(embedder.threshold_)
-    print(
-        f"calibrated on the characters {name:8s} threshold {embedder.threshold_:.3f}, "
-        f"pairs of strangers accepted {report['far']:.3f}, "
-        f"known named rightly {right:.2f}, unknown given a name {wrong:.2f}"
-    )
+    print(f"calibrated on the characters {name}: threshold {embedder.threshold_:.3f}")
+    print(f"    pairs of strangers accepted {report['far']:.3f}")
+    print(f"    known named rightly {right:.2f}, unknown given a name {wrong:.2f}")
 
 # %%
 # All thresholds at once. A nearest neighbour without a threshold is the right end of the

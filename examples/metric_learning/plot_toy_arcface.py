@@ -55,8 +55,10 @@ for name, weight in {"ArcFace": 0, "ArcFace + TCM": 5}.items():
         arcface.set_params(tcm_weight=weight, random_state=seed).fit(X_train, y_train)
         spaces[name] = arcface.transform(X_test)
         reports.append(verification_report(y_test, spaces[name]))
-    means = {m: np.mean([report[m] for report in reports]) for m in measures}
-    print(f"{name:14s}", {m: round(float(mean), 4) for m, mean in means.items()})
+    print(name)
+    for measure in measures:
+        mean = np.mean([report[measure] for report in reports])
+        print(f"    {measure:12s} {mean:.4f}")
 
 # %%
 # Red is where many drawings lie; an arrow is the mean of a class. Where red spots run

@@ -34,6 +34,9 @@ class ClassBalancedBatches:
         (n, n_features) to one of the same shape. With variants it is called as
         ``augment(X, generator, variants)``, where `variants` holds a number a sample.
 
+    n_classes : int or None, default=None
+        Number of class codes; None is the largest in `y` plus one.
+
     n_variants : int, default=1
         Each variant v of a class c counts as a class of its own, with the code
         ``v * n_classes + c``; `augment` makes the variants, such as turned images.
@@ -56,6 +59,7 @@ class ClassBalancedBatches:
         *,
         generator,
         augment=None,
+        n_classes=None,
         n_variants=1,
         keep_sparse=False,
     ):
@@ -64,6 +68,7 @@ class ClassBalancedBatches:
         self.usable = np.flatnonzero(sizes >= 2)
         self.sizes = sizes[self.usable]
         self.starts = (np.cumsum(sizes) - sizes)[self.usable]
+        self.n_classes = len(sizes) if n_classes is None else n_classes
         self.n_variants = n_variants
         self.n_drawn = min(classes_per_batch, len(self.usable) * n_variants)
         self.samples_per_class = samples_per_class
@@ -104,7 +109,7 @@ class ClassBalancedBatches:
         return self.augment(X, self.generator, *extra)
 
     def _codes(self, rows, variants):
-        return torch.from_numpy(self.y[rows] + variants * (self.y.max() + 1))
+        return torch.from_numpy(self.y[rows] + variants * self.n_classes)
 
 
 def hold_out_classes(y, fraction, rng):
@@ -165,7 +170,7 @@ def check_pairs(owner, classes, codes):
         single = classes[sizes == 1]
         warnings.warn(
             f"{len(single)} of {len(classes)} classes have a single sample (such as "
-            f"{single[0].item()!r}); they form no pair and are left out of the "
+            f"{single.tolist()[0]!r}); they form no pair and are left out of the "
             "training.",
             UserWarning,
             stacklevel=7,

@@ -4,6 +4,7 @@ import functools
 import math
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from skdeep.metrics import (
     map_at_r_score,
@@ -12,6 +13,8 @@ from skdeep.metrics import (
     threshold_at_frr,
     utility_curves,
 )
+from skdeep.metrics._curves import exact_curves
+from skdeep.metrics._pairs import Pairs
 
 # an embedding of zeros, which only a network without a bias gives, is like no other
 _ZEROS = {"zero_rows": "ignore_direction"}
@@ -87,21 +90,19 @@ def find_threshold(
     return float(curves.thresholds[best])
 
 
-def rate_curves(
-    y_true,
-    embeddings,
-    *,
-    beta=1.0,
-    metric="euclidean",
-    distance_range=(0, MAX_DISTANCE),
-    n_thresholds=1001,
-):
-    """Rates and utilities on a grid, by default over all possible distances."""
+def rates_at(y_true, embeddings, thresholds, *, metric):
+    """Rates and utilities of each class at given distances."""
+    pairs = Pairs(y_true, embeddings, metric=metric, **_ZEROS)
+    return exact_curves(pairs, np.asarray(thresholds, dtype=np.float64))
+
+
+def rate_curves(y_true, embeddings, *, beta=1.0, metric="euclidean", n_thresholds=1001):
+    """Rates and utilities on a grid over all possible distances."""
     return utility_curves(
         y_true,
         embeddings,
         beta=beta,
-        distance_range=distance_range,
+        distance_range=(0, MAX_DISTANCE),
         n_thresholds=n_thresholds,
         metric=metric,
         **_ZEROS,
@@ -122,7 +123,12 @@ def unlabeled_threshold(embeddings, target_far, *, metric, rng, max_pairs=2_000_
     else:
         first = rng.randint(n_samples, size=max_pairs)
         second = (first + rng.randint(1, n_samples, size=max_pairs)) % n_samples
-    distance = np.sort(pair_distances(embeddings[first], embeddings[second], metric))
+    distance = np.empty(len(first))
+    for rows in gen_batches(len(first), 2**16):
+        distance[rows] = pair_distances(
+            embeddings[first[rows]], embeddings[second[rows]], metric
+        )
+    distance.sort()
     rank = max(1, math.floor(target_far * len(distance)))
     return float(distance[rank - 1])
 
@@ -130,9 +136,11 @@ def unlabeled_threshold(embeddings, target_far, *, metric, rng, max_pairs=2_000_
 def pair_distances(first, second, metric):
     """Distances between the rows of two arrays of unit vectors, in float64.
 
-    A row of zeros has the similarity 0 to all others.
+    A row of zeros has the similarity 0 to all others. Works a slice at a time.
     """
-    difference = first.astype(np.float64) - second
-    squared = np.einsum("ij,ij->i", difference, difference)
-    squared[~(first.any(axis=1) & second.any(axis=1))] = 2
+    squared = np.empty(len(first))
+    for rows in gen_batches(len(first), max(1, 2**20 // first.shape[1])):
+        difference = first[rows].astype(np.float64) - second[rows]
+        squared[rows] = np.einsum("ij,ij->i", difference, difference)
+        squared[rows][~(first[rows].any(axis=1) & second[rows].any(axis=1))] = 2
     return squared / 2 if metric == "cosine" else np.sqrt(squared)

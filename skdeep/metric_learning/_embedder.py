@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -21,7 +20,8 @@ from skdeep.metric_learning._losses import (
     BASE_LOSSES,
     MetricLoss,
     TCMLoss,
-    make_base_loss,
+    start_base_loss,
+    try_loss,
 )
 from skdeep.metric_learning._modules import (
     default_lr,
@@ -51,11 +51,12 @@ class TCMEmbedder(
 
     Parameters
     ----------
-    base_loss : str, torch.nn.Module or callable, default="smooth_ap"
+    base_loss : str, torch.nn.Module, class or callable, default="smooth_ap"
         One of "smooth_ap", "recall_at_k", "proxy_anchor", "arcface", "cosface",
         "norm_softmax", "proxy_nca", "multi_similarity", "contrastive", "triplet" and
         "supcon"; or a module that takes (embeddings, labels), such as any loss of
-        pytorch-metric-learning; or a callable (n_classes, n_components) -> module.
+        pytorch-metric-learning, or its class; or a function (n_classes, n_components)
+        -> module.
 
     n_components : int, default=128
         Size of an embedding.
@@ -396,7 +397,7 @@ class TCMEmbedder(
 
     @all_or_nothing
     def partial_fit(self, X, y):
-        """Train for one more epoch.
+        """Train for one more epoch, at a constant learning rate and weight of TCM.
 
         Parameters
         ----------
@@ -423,9 +424,13 @@ class TCMEmbedder(
         go_on = go_on and hasattr(self, "module_")
         X, y = self._validate_fit_data(X, y, go_on)
         rng = check_random_state(self.random_state)
+        incremental = max_epochs is not None
         held_out = y[:0]
-        if self.early_stopping:
+        if self.early_stopping and go_on:
+            held_out = self._held_out_classes  # others would be known to the network
+        elif self.early_stopping:
             held_out = hold_out_classes(y, self.validation_fraction, rng)
+        self._held_out_classes = held_out
         train = np.flatnonzero(~np.isin(y, held_out))
         if go_on:  # the same seed must not draw the same batches again
             rng = np.random.RandomState(rng.randint(2**31 - 1, size=self.n_iter_)[-1])
@@ -436,14 +441,15 @@ class TCMEmbedder(
         module = start_encoder(self, X, go_on, generator)
         self.n_components_ = self._n_features_out = self.n_components
         augment, n_variants = resolve_augment(self.augment, self._image_shape)
-        base_loss, codes = self._start_base_loss(go_on, y[train], n_variants, generator)
+        base_loss, codes = start_base_loss(self, go_on, y[train], n_variants, generator)
         batches = ClassBalancedBatches(
-            X[train],
+            X[train] if len(held_out) else X,
             codes,
             self.classes_per_batch,
             self.samples_per_class,
             generator=generator,
             augment=augment,
+            n_classes=len(self._loss_classes),
             n_variants=n_variants,
             keep_sparse=augment is None and takes_sparse(module),
         )
@@ -453,8 +459,10 @@ class TCMEmbedder(
         tcm = TCMLoss(
             self.pos_margin, self.neg_margin, self.tcm_pos_weight, self.tcm_neg_weight
         )
-        n_warmup_steps = int(self.tcm_warmup * max_epochs * len(batches))
+        warmup = 0 if incremental else self.tcm_warmup
+        n_warmup_steps = int(warmup * max_epochs * len(batches))
         criterion = MetricLoss(base_loss, tcm, self.tcm_weight, n_warmup_steps)
+        try_loss(criterion, self.n_components)
         lr = default_lr(module) if self.lr == "auto" else self.lr
         seed_dropout(module, make_generator(rng, self.device_))
         X_held, y_held = X, y
@@ -467,6 +475,7 @@ class TCMEmbedder(
             go_on=go_on,
             max_epochs=max_epochs,
             lr=lr,
+            schedule=not incremental,
             score=self._make_score(X_held, y_held) if len(held_out) else None,
             param_groups=[("base_loss.*", {"lr": lr * self.loss_lr_multiplier})],
             data=data,
@@ -514,33 +523,6 @@ class TCMEmbedder(
             )
         return X, classes[codes]
 
-    def _start_base_loss(self, go_on, y, n_variants, generator):
-        """Make the base loss, with the class vectors of the last fit if it goes on."""
-        earlier = getattr(self, "_loss_weights", None) if go_on else None
-        classes = np.unique(y)
-        if earlier:
-            new = np.setdiff1d(classes, self._loss_classes)
-            if len(new):
-                raise ValueError(
-                    f"Class {new[0].item()!r} is new, but base_loss={self.base_loss!r} has one "
-                    "vector for each class of the first fit; use a pair loss such as "
-                    "'smooth_ap', or fit anew."
-                )
-            classes = self._loss_classes
-        base_loss = make_base_loss(
-            self.base_loss,
-            self.base_loss_params,
-            n_classes=len(classes) * n_variants,
-            n_components=self.n_components,
-            generator=generator,
-        )
-        if earlier:
-            base_loss.load_state_dict(
-                {name: torch.tensor(value) for name, value in earlier.items()}
-            )
-        self._loss_classes = classes
-        return base_loss, np.searchsorted(classes, y)
-
     def _make_score(self, X, y):
         name = self.validation_metric or "recall_at_1"
         measure = name if callable(name) else VALIDATION_METRICS[name]
@@ -564,6 +546,10 @@ class TCMEmbedder(
         X_new : ndarray of shape (n_samples, n_components), dtype float32
             Embeddings of length one.
         """
+        return self._embed(X)
+
+    def _embed(self, X):
+        """`transform` without the wrapping of ``set_output``."""
         check_is_fitted(self)
         X, image_shape = flatten_images(X)
         if image_shape not in (None, self._image_shape):
@@ -590,7 +576,7 @@ class TCMEmbedder(
         score : float
             In [0, 1]; greater is better.
         """
-        return VALIDATION_METRICS["recall_at_1"](y, self.transform(X))
+        return VALIDATION_METRICS["recall_at_1"](y, self._embed(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

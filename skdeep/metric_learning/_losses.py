@@ -3,6 +3,9 @@
 A step computes the matrix of cosine similarities once; the base loss and TCM share it.
 """
 
+import inspect
+
+import numpy as np
 import torch
 from torch import nn
 
@@ -150,8 +153,8 @@ class MetricLoss(nn.Module):
         parts = {"base_loss": base}
         loss = base
         if self.tcm_weight:
-            weight = self.tcm_weight * min(1, self.step / max(self.n_warmup_steps, 1))
-            weight = self.tcm_weight if not self.n_warmup_steps else weight
+            warm = self.step / self.n_warmup_steps if self.n_warmup_steps else 1
+            weight = self.tcm_weight * min(1, warm)
             tcm, tcm_parts = self.tcm.with_parts(similarity, is_pos, is_neg)
             loss = base + weight * tcm
             parts |= tcm_parts
@@ -164,9 +167,10 @@ def make_base_loss(base_loss, params, *, n_classes, n_components, generator):
 
     Parameters
     ----------
-    base_loss : str, torch.nn.Module or callable
-        A name of `BASE_LOSSES`; a module that takes unit embeddings and class codes; or
-        a callable that returns one, called with (n_classes, n_components).
+    base_loss : str, torch.nn.Module, class or callable
+        A name of `BASE_LOSSES`; a module that takes unit embeddings and class codes; a
+        class of such modules, which gets the sizes if it asks for them; or a function
+        (n_classes, n_components) -> module.
 
     params : dict or None
         Further arguments of the constructor.
@@ -177,19 +181,125 @@ def make_base_loss(base_loss, params, *, n_classes, n_components, generator):
     generator : torch.Generator
         Source of the class vectors.
     """
-    params = params or {}
-    try:
-        if isinstance(base_loss, nn.Module):
-            return copy_module(base_loss)
-        if not isinstance(base_loss, str):
-            return build_foreign(
-                lambda: base_loss(n_classes, n_components, **params),
-                generator=generator,
+    if isinstance(base_loss, nn.Module):
+        if params:
+            raise InvalidParameterError(
+                "`base_loss_params` is for a name or a class, but base_loss is an "
+                "instance; give the arguments to its constructor."
             )
-        make = BASE_LOSSES[base_loss]
-        sizes = (n_classes, n_components) if issubclass(make, proxies.ProxyLoss) else ()
-        return build(lambda: make(*sizes, **params), generator=generator)
+        return copy_module(base_loss)
+    params = params or {}
+    make = BASE_LOSSES.get(base_loss, base_loss)
+    is_class = isinstance(make, type)
+    is_ours = is_class and issubclass(make, (pairs.PairLoss, proxies.ProxyLoss))
+    try:
+        if is_ours:
+            sizes = (n_classes, n_components)
+            sizes = sizes if issubclass(make, proxies.ProxyLoss) else ()
+            return build(lambda: make(*sizes, **params), generator=generator)
+        if is_class:
+            # the two names that pytorch-metric-learning has for the sizes
+            known = inspect.signature(make).parameters
+            sizes = {"num_classes": n_classes, "embedding_size": n_components}
+            params = {**{k: v for k, v in sizes.items() if k in known}, **params}
+            return build_foreign(
+                lambda: make(**params), generator=generator, name="base_loss"
+            )
+        return build_foreign(
+            lambda: make(n_classes, n_components, **params),
+            generator=generator,
+            name="base_loss",
+        )
     except TypeError as error:
         raise InvalidParameterError(
             f"`base_loss_params` does not fit base_loss={base_loss!r}: {error}"
         ) from error
+
+
+def try_loss(criterion, n_components):
+    """Apply a loss to four rows of two classes, so that a misfit shows before training.
+
+    Parameters
+    ----------
+    criterion : MetricLoss
+        Loss of a step.
+
+    n_components : int
+        Size of an embedding.
+    """
+    rows = torch.zeros(4, n_components, dtype=torch.float32)
+    rows[:, 0] = 1
+    try:
+        with torch.no_grad():
+            loss = criterion.eval()(rows, torch.tensor([0, 0, 1, 1]))[0]
+        finite = bool(torch.isfinite(loss).all()) and loss.numel() == 1
+    except Exception as error:  # whatever a loss of the user raises
+        raise InvalidParameterError(
+            "`base_loss` cannot be applied to (embeddings, labels), or its "
+            f"`base_loss_params` are wrong: {error}"
+        ) from error
+    criterion.train()
+    if not finite:
+        raise InvalidParameterError(
+            f"`base_loss` gives {loss} instead of one finite number for four rows of "
+            "two classes; check `base_loss_params`."
+        )
+
+
+def start_base_loss(est, go_on, y, n_variants, generator):
+    """Make the base loss, with the class vectors of the last fit if it goes on.
+
+    Parameters
+    ----------
+    est : TCMEmbedder
+        Embedder; `_loss_classes`, the labels with a vector, is set.
+
+    go_on : bool
+        Whether the training continues.
+
+    y : ndarray of shape (n_samples,)
+        Labels of the training samples.
+
+    n_variants : int
+        Classes that each class is turned into by the augmentation.
+
+    generator : torch.Generator
+        Source of the class vectors.
+
+    Returns
+    -------
+    base_loss : torch.nn.Module
+
+    codes : ndarray of shape (n_samples,), dtype int64
+        Class of each sample, as an index into `_loss_classes`.
+    """
+    earlier = getattr(est, "_loss_weights", None) if go_on else None
+    classes = np.unique(y)
+    if earlier:
+        new = np.setdiff1d(classes, est._loss_classes)
+        if len(new):
+            raise ValueError(
+                f"Class {new.tolist()[0]!r} is new, but base_loss={est.base_loss!r} has "
+                "one vector for each class of the first fit; use a pair loss such as "
+                "'smooth_ap', or fit anew."
+            )
+        classes = est._loss_classes
+    base_loss = make_base_loss(
+        est.base_loss,
+        est.base_loss_params,
+        n_classes=len(classes) * n_variants,
+        n_components=est.n_components,
+        generator=generator,
+    )
+    if earlier:
+        tensors = {name: torch.tensor(value) for name, value in earlier.items()}
+        try:
+            base_loss.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise InvalidParameterError(
+                "The training goes on with the class vectors of the last fit, but "
+                "`base_loss` or `augment` has changed since; set warm_start=False to "
+                "fit anew, or restore the parameter."
+            ) from error
+    est._loss_classes = classes
+    return base_loss, np.searchsorted(classes, y)

@@ -118,11 +118,12 @@ def start_encoder(est, X, go_on, generator):
         On the CPU, or where it was trained.
     """
     if go_on:
+        _check_same_network(est, X)
         return copy.deepcopy(est.module_)
     module = start_module(make_unit_encoder, est._module_args, generator=generator)
     try:
         output = forward(module.eval(), X[:2], "cpu")
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+    except Exception as error:  # whatever a network of the user raises
         raise InvalidParameterError(
             f"`module` cannot be applied to float rows of {X.shape[1]} features: "
             f"{error}"
@@ -138,3 +139,19 @@ def start_encoder(est, X, go_on, generator):
             f"{est.n_components}; set n_components={output.shape[1]}."
         )
     return module
+
+
+def _check_same_network(est, X):
+    """Refuse to go on with other parameters of the network than those of the fit."""
+    before, now = est._module_args, encoder_args(est, X, est._image_shape)
+    for name, value in now.items():
+        if name == "module_params" and value and "input_scale" in value:
+            # follows from the data, and input dropout from their kind
+            kept = {k: before[name][k] for k in ("input_scale", "input_dropout")}
+            value = {**value, **kept}
+        if value is not before[name] and value != before[name]:
+            raise InvalidParameterError(
+                f"The training goes on with the fitted network, but {name!r} has "
+                f"changed from {before[name]!r} to {value!r} since; set "
+                "warm_start=False to fit anew, or restore the parameter."
+            )

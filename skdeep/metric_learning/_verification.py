@@ -4,11 +4,12 @@ import warnings
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.metric_learning import _calibration as calibration
 from skdeep.utils._params import Interval, StrOptions, check_param
+from skdeep.utils._validation import encode_labels
 
 _RATE = Interval(Real, 0, 1, closed="neither")
 _DISTANCE = Interval(Real, None, None, closed="neither")
@@ -42,7 +43,7 @@ class VerificationMixin:
                     f" 2, n_features), but it has the shape {X1.shape}."
                 )
             X1, X2 = X1[:, 0], X1[:, 1]
-        first, second = self.transform(X1), self.transform(X2)
+        first, second = self._embed(X1), self._embed(X2)
         if len(first) != len(second):
             raise ValueError(
                 f"`X1` has {len(first)} samples and `X2` has {len(second)}; a pair "
@@ -101,8 +102,9 @@ class VerificationMixin:
         threshold : float or None, default=None
             Largest distance to the gallery; None takes ``threshold_``.
 
-        unknown_label : object or None, default=None
-            Label of samples further away; None is "unknown" for text and -1 else.
+        unknown_label : str, int or None, default=None
+            Label of samples further away, none of the gallery; None is "unknown" for
+            text and -1 for numbers. Booleans need one.
 
         Returns
         -------
@@ -113,25 +115,19 @@ class VerificationMixin:
         -----
         O(n_samples n_gallery n_components) time, in blocks of `X`.
         """
-        gallery = self.transform(gallery_X)
-        gallery_y = column_or_1d(gallery_y)
-        check_consistent_length(gallery, gallery_y)
-        embeddings = self.transform(X)
+        check_is_fitted(self)
+        labels, codes = encode_labels(self, gallery_y)
+        labels = _with_unknown(labels, unknown_label)
+        gallery, embeddings = self._embed(gallery_X), self._embed(X)
+        check_consistent_length(gallery, codes)
         threshold = self._threshold_or(threshold)
-        is_text = gallery_y.dtype.kind in "OUS"
-        if unknown_label is None:
-            unknown_label = "unknown" if is_text else -1
         nearest = np.empty(len(embeddings), dtype=np.int64)
         block = max(1, 2**24 // len(gallery))
         for start in range(0, len(embeddings), block):
             rows = slice(start, start + block)
             nearest[rows] = (embeddings[rows] @ gallery.T).argmax(axis=1)
         distance = calibration.pair_distances(embeddings, gallery[nearest], self.metric)
-        named = gallery_y[nearest]
-        if is_text:
-            named = named.astype(object)
-        named = np.where(distance <= threshold, named, unknown_label)
-        return named.astype(str) if gallery_y.dtype.kind == "U" else named
+        return labels[np.where(distance <= threshold, codes[nearest], -1)]
 
     def calibrate_threshold(
         self, X, y, *, target_far=None, target_frr=None, beta=1.0, criterion=None
@@ -172,7 +168,7 @@ class VerificationMixin:
         check_param("target_frr", target_frr, [_RATE, None], owner=owner)
         options = StrOptions(calibration.CRITERIA)
         check_param("criterion", criterion, [options, None], owner=owner)
-        embeddings = self.transform(X)
+        embeddings = self._embed(X)
         if criterion is None:
             given = target_frr is not None
             default = self.target_frr is not None and target_far is None
@@ -203,7 +199,7 @@ class VerificationMixin:
         Returns
         -------
         self : TCMEmbedder
-            With a new ``threshold_``.
+            With a new ``threshold_``, and without a ``calibration_curve_``.
 
         Notes
         -----
@@ -214,10 +210,11 @@ class VerificationMixin:
         """
         owner = f"{type(self).__name__}.calibrate_threshold_unlabeled"
         check_param("target_far", target_far, [_RATE, None], owner=owner)
-        embeddings = self.transform(X)
+        embeddings = self._embed(X)
         if len(embeddings) < 2:
             raise ValueError("X has n_samples=1, but a pair needs 2 samples or more.")
         self.threshold_origin_ = "calibrated"
+        vars(self).pop("calibration_curve_", None)  # it needs labels
         self.threshold_ = calibration.unlabeled_threshold(
             embeddings,
             target_far or self.target_far,
@@ -248,13 +245,9 @@ class VerificationMixin:
             "class", "far", "frr" and "utility", with one entry for each class of two
             samples or more.
         """
-        embeddings = self.transform(X)
-        curves = calibration.rate_curves(
-            y,
-            embeddings,
-            metric=self.metric,
-            distance_range=(self.threshold_, calibration.MAX_DISTANCE + 1),
-            n_thresholds=2,
+        embeddings = self._embed(X)
+        curves = calibration.rates_at(
+            y, embeddings, [self.threshold_], metric=self.metric
         )
         per_class = {
             "class": curves.classes,
@@ -280,7 +273,7 @@ class VerificationMixin:
             return threshold
         if self.threshold_origin_ == "training":
             warnings.warn(
-                "`threshold_` was calibrated on the classes of the training and lets "
+                "`threshold_` was calibrated on the classes of the training and may let "
                 "far too many pairs of other classes pass. Call `calibrate_threshold` "
                 "with classes that the training did not see, or fit with "
                 "early_stopping=True.",
@@ -292,7 +285,12 @@ class VerificationMixin:
     def _calibrate(self, X, y, rng, origin, max_samples=5000):
         """Calibrate at the end of `fit`; more samples would add time, not accuracy."""
         if X.shape[0] > max_samples:
-            rows = np.sort(rng.permutation(X.shape[0])[:max_samples])
+            classes, codes, sizes = np.unique(
+                y, return_inverse=True, return_counts=True
+            )
+            order = rng.permutation(len(classes))
+            n_classes = max(2, np.searchsorted(np.cumsum(sizes[order]), max_samples))
+            rows = np.flatnonzero(np.isin(codes, order[:n_classes]))
             X, y = X[rows], y[rows]
         by_frr = self.target_frr is not None
         self._set_threshold(
@@ -324,3 +322,23 @@ class VerificationMixin:
         }
         self.threshold_ = threshold
         self.threshold_origin_ = origin
+
+
+def _with_unknown(labels, unknown_label):
+    """Labels of a gallery with the label of the unknown behind them."""
+    is_text = labels.dtype.kind in "OUS"
+    if unknown_label is None:
+        if labels.dtype.kind == "b":
+            raise ValueError(
+                "`gallery_y` is boolean, which leaves no label for the unknown; give "
+                "`unknown_label`, or labels that are text or integers."
+            )
+        unknown_label = "unknown" if is_text else -1
+    if unknown_label in labels.tolist():
+        raise ValueError(
+            f"`unknown_label` is {unknown_label!r}, which is a class of the gallery; "
+            "give another one."
+        )
+    if labels.dtype == object or labels.dtype.kind == "b":
+        return np.array([*labels.tolist(), unknown_label], dtype=object)
+    return np.concatenate([labels, np.array([unknown_label])])

@@ -132,7 +132,7 @@ def _init_layer(layer, generator):
         )
 
 
-def build_foreign(make, *, generator):
+def build_foreign(make, *, generator, name="module"):
     """Call a constructor that is not ours with torch's global generator on loan.
 
     Its draws are repeatable from `generator`, and the global state is put back. Other
@@ -143,7 +143,7 @@ def build_foreign(make, *, generator):
         module = make()
     if not isinstance(module, nn.Module):
         raise TypeError(
-            "`module` must be or return a torch.nn.Module, but it returned "
+            f"`{name}` must be or return a torch.nn.Module, but it returned "
             f"{type(module).__name__}."
         )
     # a generator that has lent its state must not repeat itself for the next one

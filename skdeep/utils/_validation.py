@@ -4,12 +4,9 @@ Rows leave this module as float32 arrays (or CSR matrices) that are finite, and 
 as codes 0..n_classes-1. Whatever torch cannot take is refused or converted here.
 """
 
-import warnings
-
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 
@@ -41,10 +38,8 @@ def validate_rows(estimator, X, *, reset, accept_sparse=False, **check_params):
     raw, X = X, _as_plain(X)
     check_params |= {"accept_sparse": "csr" if accept_sparse else False}
     check_params |= {"dtype": np.float32, "reset": reset}
-    with warnings.catch_warnings():
-        # an overflow in the cast is reported below, with more words
-        message = "(overflow|invalid value) encountered"
-        warnings.filterwarnings("ignore", message, RuntimeWarning)
+    # an overflow in the cast is reported below, with more words
+    with np.errstate(over="ignore", invalid="ignore"):
         try:
             X = validate_data(estimator, X, **check_params)
         except ValueError as error:
@@ -204,10 +199,11 @@ def encode_labels(estimator, y):
             "sklearn.multioutput.ClassifierChain."
         )
     y = _uniform(column_or_1d(_without_missing(y), warn=True))
-    with warnings.catch_warnings():
-        # few samples a class are honest use, not a regression in disguise
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        check_classification_targets(y)
+    if y.dtype.kind == "f" and (y != np.floor(y)).any():
+        raise ValueError(
+            f"Unknown label type: continuous. {owner} takes classes, but y holds "
+            f"{y[y != np.floor(y)][0]!r}; for a regression target it is of no use."
+        )
     classes, codes = np.unique(y, return_inverse=True)
     return classes, codes.astype(np.int64)
 
