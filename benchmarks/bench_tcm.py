@@ -13,6 +13,7 @@ chosen on the training classes and measured on the test classes.
 * ``threshold``: false accept rate on new classes at a threshold that was set for 1 % on
   other classes: those of the training, those that ``early_stopping`` holds out, a whole
   alphabet left out of the training, and one half of the test classes for the other.
+* ``ablation``: the parts of TCM one by one, on two splits of the training classes.
 
 Run ``bench_tcm.py [part ...] [--data name ...] [--seeds n]``; the data are downloaded.
 """
@@ -305,10 +306,39 @@ def _alphabets():
     return np.asarray(fetch_omniglot(split="train").alphabet)
 
 
+ABLATION = {
+    "no TCM": {"tcm_weight": 0},
+    "default: weights 1 and 0.1, warm-up": {},
+    "positive side only, warm-up": {"tcm_neg_weight": 0},
+    "positive side only, no warm-up": {"tcm_neg_weight": 0, "tcm_warmup": 0},
+    "paper: weights 1 and 1, no warm-up": {"tcm_neg_weight": 1, "tcm_warmup": 0},
+    "weights 1 and 1, warm-up": {"tcm_neg_weight": 1},
+    "weights 1 and 1, neg_margin 0.7, warm-up": {
+        "tcm_neg_weight": 1,
+        "neg_margin": 0.7,
+    },
+}
+
+
+def ablation_part(name, n_seeds):
+    """Rows of the parts of TCM, on held-out training classes."""
+    X, y, _, _ = load(name)
+    folds = list(
+        ClassDisjointShuffleSplit(2, test_size=0.3, random_state=1).split(X, y)
+    )
+    for title, params in ABLATION.items():
+        runs = []
+        for seed, (train, held) in enumerate(folds):
+            embedder = TCMEmbedder(random_state=seed, **params).fit(X[train], y[train])
+            runs.append(measure(y[held], embedder.transform(X[held])))
+        yield summary(title, name, runs)
+
+
 PARTS = {
     "default": default_part,
     "consistency": consistency_part,
     "threshold": threshold_part,
+    "ablation": ablation_part,
 }
 
 

@@ -361,7 +361,7 @@ def test_history_has_a_row_an_epoch_with_plain_finite_numbers(case):
     )
     for number, epoch in enumerate(estimator.history_, 1):
         assert epoch["epoch"] == number
-        assert epoch["dur"] >= 0
+        assert epoch["seconds"] >= 0
         assert all(type(value) in (int, float) for value in epoch.values())
         assert np.isfinite(list(epoch.values())).all()
     assert estimator.validation_scores_ == []

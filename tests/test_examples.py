@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(ROOT.glob("examples/**/plot_*.py"))
 PAGES = [
     path
-    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
-    if path.exists() and not {"_build", "auto_examples"} & set(path.parts)
+    for path in sorted(ROOT.glob("docs/**/*.md"))
+    if not {"_build", "auto_examples"} & set(path.parts)
 ]
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<words>[^\n]*)\n(?P<code>.*?)^(?P=indent)```", re.M | re.S
@@ -108,3 +108,16 @@ def test_blocks_are_found_and_output_is_left_out():
     assert first == (2, "x = 1\n")
     assert second[0] == 12
     assert prompts_away(second[1]) == ["x + 1", ""]
+
+
+@pytest.mark.slow
+def test_readme_prints_what_it_says(tmp_path):
+    """The block behind the example is its output, up to the rounding of a machine."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (_, code), *_ = code_blocks(text)
+    said = FENCE.findall(text)[1][2]
+    printed = run(["-c", code], tmp_path).stdout
+    number = r"\d+\.\d+"
+    assert re.sub(number, "", printed).split() == re.sub(number, "", said).split()
+    for value, expected in zip(re.findall(number, printed), re.findall(number, said)):
+        assert float(value) == pytest.approx(float(expected), abs=0.03)

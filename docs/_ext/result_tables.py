@@ -65,16 +65,17 @@ def legible(text):
         for column in shown:
             deviation = row.get(f"{column}_sd")
             cells.append(
-                rounded(row[column]) + (f" ± {rounded(deviation)}" if deviation else "")
+                rounded(row[column])
+                + (f" ± {rounded(deviation, 2)}" if deviation else "")
             )
         rows.append(cells)
     return rows
 
 
-def rounded(cell):
-    """Three significant digits of a number with a decimal point; other cells as is."""
+def rounded(cell, n_digits=3):
+    """Significant digits of a number with a decimal point; other cells as they are."""
     try:
-        return f"{float(cell):.3g}" if "." in cell else cell
+        return f"{float(cell):.{n_digits}g}" if "." in cell else cell
     except ValueError:
         return cell
 

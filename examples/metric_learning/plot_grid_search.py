@@ -53,10 +53,12 @@ import matplotlib.pyplot as plt
 
 from skdeep.metrics import ConsistencyAccuracyDisplay
 
-display = ConsistencyAccuracyDisplay.from_cv_results(
-    search.cv_results_, chosen=search.best_index_
+_, ax = plt.subplots(figsize=(8, 4.4), layout="constrained")
+ConsistencyAccuracyDisplay.from_cv_results(
+    search.cv_results_, chosen=search.best_index_, ax=ax
 )
-display.ax_.legend(loc="best")
+ax.margins(x=0.7)
+ax.legend(loc="best")
 plt.show()
 print("chosen:", search.best_params_)
 

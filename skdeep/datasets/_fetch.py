@@ -7,6 +7,9 @@ name of its own in the same folder and then renamed: whatever is interrupted, an
 many processes fetch at once, the file under the final name is whole.
 
 The bytes that were verified are the bytes that are handed on; a file is never read twice.
+
+`sklearn.datasets.fetch_file` does less: it has no timeout, no limit of size and no second
+server, and it asks again for files that are not there.
 """
 
 import os

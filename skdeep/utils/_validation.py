@@ -243,10 +243,7 @@ def _uniform(y):
     """Give an object array of labels its plain dtype, or refuse mixed types."""
     if y.dtype != object:
         return y
-    kinds = {
-        "str" if isinstance(value, (str, bytes)) else type(value).__name__
-        for value in y
-    }
+    kinds = {"str" if isinstance(value, str) else type(value).__name__ for value in y}
     if len(kinds) > 1:
         raise TypeError(
             f"y has labels of mixed types ({', '.join(sorted(kinds))}); labels must be "
