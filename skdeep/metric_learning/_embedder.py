@@ -244,8 +244,10 @@ class TCMEmbedder(
 
     "mlp" is the sum of a perceptron and of a linear map that starts as a random
     projection, on rows scaled by one number: training begins near the geometry of the
-    input. The setting of the paper [1]_ is ``TCMEmbedder(base_loss_params=
-    {"include_query": True}, tcm_neg_weight=1, tcm_warmup=0)``.
+    input.
+
+    The setting of the paper [1]_ is ``tcm_neg_weight=1, tcm_warmup=0`` with
+    ``base_loss_params={"include_query": True}``.
 
     References
     ----------

@@ -188,11 +188,14 @@ class ConsistencyAccuracyDisplay:
                 zorder=4,
             )
         if annotate and self.labels is not None:
+            middle = (self.inconsistency.min() + self.inconsistency.max()) / 2
             for candidate in front:
+                is_right = self.inconsistency[candidate] > middle
                 ax.annotate(
                     self.labels[candidate],
                     (self.inconsistency[candidate], self.error[candidate]),
-                    xytext=(8, 6),
+                    xytext=(-8 if is_right else 8, 6),
+                    ha="right" if is_right else "left",
                     textcoords="offset points",
                     fontsize="small",
                     color=INK,
@@ -202,7 +205,7 @@ class ConsistencyAccuracyDisplay:
             ylabel=f"{self.ylabel}  (down: accurate)",
         )
         ax.margins(x=0.18, y=0.12)
-        ax.legend(loc="upper right", fontsize="small", edgecolor="none")
+        ax.legend(loc="best", fontsize="small", edgecolor="none")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
