@@ -13,6 +13,7 @@ chosen on the training classes and measured on the test classes.
 * ``threshold``: false accept rate on new classes at a threshold that was set for 1 % on
   other classes: those of the training, those that ``early_stopping`` holds out, a whole
   alphabet left out of the training, and one half of the test classes for the other.
+* ``lda``: how far LDA gets if its rank may be picked on the test classes.
 * ``ablation``: the parts of TCM one by one, on two splits of the training classes.
 
 Run ``bench_tcm.py [part ...] [--data name ...] [--seeds n]``; the data are downloaded.
@@ -334,11 +335,27 @@ def ablation_part(name, n_seeds):
         yield summary(title, name, runs)
 
 
+def lda_part(name, n_seeds):
+    """Rows of shrunk LDA at several ranks: the best of them is picked on the test."""
+    X, y, X_test, y_test = load(name)
+    project = TruncatedSVD if sp.issparse(X) else PCA
+    for rank in (400, 800, 1200, 1600, 2000) if sp.issparse(X) else (30, 60, 120):
+        model = make_pipeline(
+            project(rank, random_state=0),
+            LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.3),
+        ).fit(rows_of(X), y)
+        run = measure(y_test, model.transform(rows_of(X_test)))
+        yield summary(
+            f"sklearn LDA, shrinkage=0.3, {project.__name__}({rank})", name, [run]
+        )
+
+
 PARTS = {
     "default": default_part,
     "consistency": consistency_part,
     "threshold": threshold_part,
     "ablation": ablation_part,
+    "lda": lda_part,
 }
 
 
