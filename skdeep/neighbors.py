@@ -12,6 +12,7 @@ from numbers import Integral
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils import check_array, check_random_state
+from threadpoolctl import threadpool_limits
 
 from skdeep._metric_spaces import CosineSpace, EuclideanSpace, slices
 from skdeep._tiled_search import largest_products
@@ -211,8 +212,9 @@ def _approximate(space, own, n_neighbors, n_jobs, random_state):
     n_asked = min(n_neighbors + (own is not None), len(points))
     n_threads = min(effective_n_jobs(n_jobs), numba.config.NUMBA_NUM_THREADS)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    with warnings.catch_warnings():
-        # about rows that it gave up; they are searched below
+    # numba sets the thread counts of other libraries, and they are put back; the
+    # warnings are about rows that the search gave up, and that are searched below
+    with threadpool_limits(limits=None), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         index = NNDescent(
             space.positions(points),
