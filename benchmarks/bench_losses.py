@@ -115,12 +115,12 @@ def tcm_share_rows():
                 "plain": lambda: [step(plain) for _ in range(10)],
                 "full": lambda: [step(full) for _ in range(10)],
             },
-            repeats=15,
+            repeats=41,
         )
         yield {
             "what": f"training step with TCM, {name}",
             "skdeep_ms": 100 * seconds["full"],
-            "peer_ms": 100 * seconds["plain"],
+            "without_tcm_ms": 100 * seconds["plain"],
             "extra_percent": 100 * (seconds["full"] / seconds["plain"] - 1),
         }
 

@@ -93,24 +93,26 @@ class TCMLoss(pairs.PairLoss):
 
     def with_parts(self, similarity, is_pos, is_neg):
         """Return the loss, its two sides and the fractions of hard pairs, in a dict."""
+        # the loss is linear in the similarities of the hard pairs: slope and offset
         with torch.no_grad():
-            flat = similarity.flatten()
-            hard_pos = (is_pos & (similarity <= self.pos_margin)).flatten().to(flat)
-            hard_neg = (is_neg & (similarity >= self.neg_margin)).flatten().to(flat)
-            n_pos, n_neg = hard_pos.sum(), hard_neg.sum()
-            mean_pos = hard_pos / n_pos.clamp(min=1)  # (B * M,)
-            mean_neg = hard_neg / n_neg.clamp(min=1)
+            flat, dtype = similarity.reshape(-1), similarity.dtype
+            pos = (similarity <= self.pos_margin).logical_and_(is_pos)
+            neg = (similarity >= self.neg_margin).logical_and_(is_neg)
+            pos, neg = pos.reshape(-1).to(dtype), neg.reshape(-1).to(dtype)  # (B * M,)
+            n_pos, n_neg = pos.sum(), neg.sum()
+            per_pos, per_neg = 1 / n_pos.clamp(min=1), 1 / n_neg.clamp(min=1)
+            pos_level = self.pos_margin * n_pos.sign()
+            neg_level = self.neg_margin * n_neg.sign()
             parts = {
-                "tcm_pos": self.pos_margin * n_pos.sign() - flat.dot(mean_pos),
-                "tcm_neg": flat.dot(mean_neg) - self.neg_margin * n_neg.sign(),
-                "hard_pos": n_pos / is_pos.sum().clamp(min=1),
-                "hard_neg": n_neg / is_neg.sum().clamp(min=1),
+                "tcm_pos": pos_level - flat.dot(pos) * per_pos,
+                "tcm_neg": flat.dot(neg) * per_neg - neg_level,
+                "hard_pos": n_pos / torch.count_nonzero(is_pos).clamp(min=1),
+                "hard_neg": n_neg / torch.count_nonzero(is_neg).clamp(min=1),
             }
-            slope = self.neg_weight * mean_neg - self.pos_weight * mean_pos
-            value = self.pos_weight * parts["tcm_pos"]
-            value = value + self.neg_weight * parts["tcm_neg"]
-            offset = value - flat.dot(slope)
-        return similarity.flatten().dot(slope) + offset, parts
+            offset = self.pos_weight * pos_level - self.neg_weight * neg_level
+            slope = neg.mul_(self.neg_weight * per_neg)
+            slope -= pos.mul_(self.pos_weight * per_pos)
+        return similarity.reshape(-1).dot(slope) + offset, parts
 
 
 class MetricLoss(nn.Module):
