@@ -93,25 +93,27 @@ class TCMLoss(pairs.PairLoss):
 
     def with_parts(self, similarity, is_pos, is_neg):
         """Return the loss, its two sides and the fractions of hard pairs, in a dict."""
-        # the loss is linear in the similarities of the hard pairs: slope and offset
+        # the loss is linear in the similarities of the hard pairs: slope and offset;
+        # both sides go through each operation together, since a step has no time to lose
         with torch.no_grad():
-            flat, dtype = similarity.reshape(-1), similarity.dtype
+            flat = similarity.reshape(-1)
             pos = (similarity <= self.pos_margin).logical_and_(is_pos)
             neg = (similarity >= self.neg_margin).logical_and_(is_neg)
-            pos, neg = pos.reshape(-1).to(dtype), neg.reshape(-1).to(dtype)  # (B * M,)
-            n_pos, n_neg = pos.sum(), neg.sum()
-            per_pos, per_neg = 1 / n_pos.clamp(min=1), 1 / n_neg.clamp(min=1)
-            pos_level = self.pos_margin * n_pos.sign()
-            neg_level = self.neg_margin * n_neg.sign()
-            parts = {
-                "tcm_pos": pos_level - flat.dot(pos) * per_pos,
-                "tcm_neg": flat.dot(neg) * per_neg - neg_level,
-                "hard_pos": n_pos / torch.count_nonzero(is_pos).clamp(min=1),
-                "hard_neg": n_neg / torch.count_nonzero(is_neg).clamp(min=1),
-            }
-            offset = self.pos_weight * pos_level - self.neg_weight * neg_level
-            slope = neg.mul_(self.neg_weight * per_neg)
-            slope -= pos.mul_(self.pos_weight * per_pos)
+            hard = torch.stack([pos, neg]).reshape(2, -1).to(flat.dtype)  # (2, B * M)
+            n_hard = hard.sum(dim=1)
+            n_pairs = [torch.count_nonzero(is_pos), torch.count_nonzero(is_neg)]
+            fraction = n_hard / torch.stack(n_pairs).clamp(min=1)
+            share = 1 / n_hard.clamp(min=1)
+            level = n_hard.sign() * flat.new_tensor((self.pos_margin, self.neg_margin))
+            excess = (hard @ flat) * share - level
+            weight = flat.new_tensor((-self.pos_weight, self.neg_weight))
+            slope, offset = (weight * share) @ hard, -(weight * level).sum()
+        parts = {
+            "tcm_pos": -excess[0],
+            "tcm_neg": excess[1],
+            "hard_pos": fraction[0],
+            "hard_neg": fraction[1],
+        }
         return similarity.reshape(-1).dot(slope) + offset, parts
 
 
