@@ -243,7 +243,7 @@ def forward(module, X, device, batch_size=None):
         batch_size = _slice_rows(module, X.shape[1])
     parts = []
     start = 0
-    with private_mode(inference=True):
+    with torch.inference_mode():
         while start < X.shape[0]:
             try:
                 rows = _rows_tensor(X[start : start + batch_size])
@@ -262,8 +262,8 @@ def forward(module, X, device, batch_size=None):
 def _slice_rows(module, n_features):
     """Rows that keep the largest intermediate array at some tens of megabytes."""
     convolves = any(isinstance(part, _ConvNd) for part in module.modules())
-    n_values = n_features * (64 if convolves else 1)
-    return int(np.clip(2**24 // n_values, 8, 4096)) // 8 * 8
+    n_rows = 2**24 // (n_features * (64 if convolves else 1))
+    return max(8, min(n_rows, 4096) // 8 * 8)
 
 
 def _rows_tensor(part):

@@ -52,17 +52,11 @@ def resolve_device(device):
 
 
 @contextlib.contextmanager
-def private_mode(*, inference=False):
-    """Torch as the package needs it, whatever modes and defaults the caller has set.
-
-    Parameters
-    ----------
-    inference : bool, default=False
-        True to compute outputs only, False to train.
-    """
+def private_mode():
+    """Torch as training needs it, whatever modes and defaults the caller has set."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(inference))
-        stack.enter_context(torch.set_grad_enabled(not inference))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         yield
