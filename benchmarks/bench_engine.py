@@ -84,7 +84,7 @@ def main():
     for n_samples, batch_size in ((20_000, 128), (8_000, 32), (200, 32)):
         X = rng.normal(size=(n_samples, 20)).astype(np.float32)
         y = rng.randint(10, size=n_samples)
-        n_epochs = max(3, 60_000 // n_samples)
+        n_epochs = max(2, 30_000 // n_samples)
         loops = {"plain": plain_fit, "skdeep": engine_fit, "skorch": skorch_fit}
         seconds = interleaved(
             {
@@ -102,7 +102,7 @@ def main():
         rows.append(row)
     for n_samples in (1, 2_000, 20_000):
         X = rng.normal(size=(n_samples, 20)).astype(np.float32)
-        times = max(5, 200_000 // (n_samples + 100))
+        times = max(5, 100_000 // (n_samples + 100))
         net = NeuralNet(module, criterion=nn.CrossEntropyLoss, verbose=0).initialize()
         seconds = interleaved(
             {

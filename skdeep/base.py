@@ -256,7 +256,7 @@ def forward(module, X, device, batch_size=None):
                 batch_size = max(8, batch_size // 16 * 8)
                 continue
             start += len(rows)
-    return torch.cat(parts).numpy()
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
 
 
 def _slice_rows(module, n_features):
@@ -269,7 +269,9 @@ def _slice_rows(module, n_features):
 def _rows_tensor(part):
     if not isinstance(part, np.ndarray):
         return torch.from_numpy(part.toarray())
-    return torch.from_numpy(np.require(part, requirements=["C", "W"]))
+    if not (part.flags.c_contiguous and part.flags.writeable):
+        part = np.array(part, order="C")
+    return torch.from_numpy(part)
 
 
 def _rebuild(make, module_args):
