@@ -6,7 +6,9 @@ verifies its checksum and keeps it in the data home.
 
 from skdeep.datasets._banking77 import fetch_banking77
 from skdeep.datasets._home import clear_data_home, get_data_home
+from skdeep.datasets._multilabel import fetch_multilabel
 from skdeep.datasets._omniglot import fetch_omniglot, load_omniglot100
+from skdeep.datasets._snips import load_snips
 from skdeep.datasets._split import class_disjoint_split
 from skdeep.datasets._table import list_datasets
 
@@ -14,8 +16,10 @@ __all__ = [
     "class_disjoint_split",
     "clear_data_home",
     "fetch_banking77",
+    "fetch_multilabel",
     "fetch_omniglot",
     "get_data_home",
     "list_datasets",
     "load_omniglot100",
+    "load_snips",
 ]

@@ -1,11 +1,14 @@
 """From arrays to what a loader returns."""
 
+from itertools import compress
+
 from sklearn.utils import Bunch
 
+from skdeep.datasets._frames import to_frames
 from skdeep.datasets._resources import read_description
 
 
-def as_result(dataset, rows, *, masks, split, return_X_y, **others):
+def as_result(dataset, rows, *, masks, split, return_X_y, columns=None, **others):
     """Choose the rows of a split and return them as a Bunch or as a pair.
 
     Parameters
@@ -13,7 +16,7 @@ def as_result(dataset, rows, *, masks, split, return_X_y, **others):
     dataset : Dataset
         An entry of the table.
 
-    rows : dict of str to ndarray
+    rows : dict of str to ndarray, csr_array or list
         Fields with one entry a sample; `data` and `target` among them.
 
     masks : dict of str to ndarray of bool
@@ -25,6 +28,10 @@ def as_result(dataset, rows, *, masks, split, return_X_y, **others):
     return_X_y : bool
         Whether to return `data` and `target` only.
 
+    columns : tuple of (data columns, target columns) or None, default=None
+        Names, if data and target are to be pandas objects: a str for a Series, a
+        sequence of str for a DataFrame.
+
     **others : object
         Further fields of the Bunch.
 
@@ -34,7 +41,11 @@ def as_result(dataset, rows, *, masks, split, return_X_y, **others):
         What the loader returns.
     """
     if split is not None:
-        rows = {name: values[masks[split]] for name, values in rows.items()}
+        rows = {name: _chosen(values, masks[split]) for name, values in rows.items()}
+    if columns is not None:
+        data, target, frame = to_frames(rows["data"], rows["target"], *columns)
+        rows = {**rows, "data": data, "target": target}
+        others["frame"] = frame
     if return_X_y:
         return rows["data"], rows["target"]
     return Bunch(
@@ -46,6 +57,10 @@ def as_result(dataset, rows, *, masks, split, return_X_y, **others):
         citation=dataset.citation,
         sha256={file.filename: file.sha256 for file in dataset.files},
     )
+
+
+def _chosen(values, mask):
+    return list(compress(values, mask)) if isinstance(values, list) else values[mask]
 
 
 def check_split(split, allowed):

@@ -4,84 +4,8 @@ A further set is one entry here, a description ``descr/<name>.rst``, and one loa
 turns the verified bytes of its files into arrays.
 """
 
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """One file of a data set.
-
-    Parameters
-    ----------
-    path : str
-        Place below the upstream host for a download, below ``skdeep/datasets/data``
-        for a bundled file.
-
-    n_bytes : int
-        Exact size.
-
-    sha256 : str
-        Checksum of the content.
-    """
-
-    path: str
-    n_bytes: int
-    sha256: str
-
-    @property
-    def filename(self):
-        """Last part of the path: the name of the file in the data home."""
-        return PurePosixPath(self.path).name
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """One data set.
-
-    Parameters
-    ----------
-    name : str
-        The loader is called ``load_<name>`` or ``fetch_<name>``.
-
-    task : str
-        What it is for, in a few words.
-
-    n_samples : int
-        Rows of both parts of its split together.
-
-    n_features : int or None
-        Columns of the default form; None for raw text.
-
-    n_classes : int
-        Distinct targets.
-
-    licence, source, citation : str
-        Terms of use, place of origin, publication.
-
-    files : tuple of DataFile
-        All files.
-
-    bundled : bool
-        Whether the files are part of the package.
-    """
-
-    name: str
-    task: str
-    n_samples: int
-    n_features: int | None
-    n_classes: int
-    licence: str
-    source: str
-    citation: str
-    files: tuple
-    bundled: bool = False
-
-    @property
-    def n_bytes(self):
-        """Size of all files."""
-        return sum(file.n_bytes for file in self.files)
-
+from skdeep.datasets._entry import DataFile, Dataset
+from skdeep.datasets._multilabel_table import MULTILABEL_DATASETS
 
 _OMNIGLOT = "brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc"
 _OMNIGLOT_CITATION = (
@@ -107,6 +31,29 @@ _DATASETS = (
                 "omniglot_100.npz",
                 51796,
                 "16c26d0a66871c035cf62b52bf24423b7512347361a4857235677e4a0eb7cc26",
+            ),
+        ),
+        bundled=True,
+    ),
+    Dataset(
+        name="snips",
+        task="multi-label classification, classification, tagging of texts",
+        n_samples=2800,
+        n_features=None,
+        n_classes=39,
+        licence="CC0 1.0",
+        source="https://github.com/sonos/nlu-benchmark",
+        citation=(
+            "A. Coucke, A. Saade, A. Ball, T. Bluche, A. Caulier, D. Leroy, C. "
+            "Doumouro, T. Gisselbrecht, F. Caltagirone, T. Lavril, M. Primet, J. Dureau "
+            "(2018). Snips Voice Platform: an embedded Spoken Language Understanding "
+            "system for private-by-design voice interfaces. arXiv:1805.10190."
+        ),
+        files=(
+            DataFile(
+                "snips_2800.tsv.gz",
+                64597,
+                "36538fa5bb9d427a35963e9947079919e78802799b556c93e0154d1c7bbe7575",
             ),
         ),
         bundled=True,
@@ -159,6 +106,7 @@ _DATASETS = (
             ),
         ),
     ),
+    *MULTILABEL_DATASETS,
 )
 
 DATASETS = {dataset.name: dataset for dataset in _DATASETS}
@@ -171,18 +119,25 @@ def list_datasets():
     -------
     datasets : list of dict
         One dictionary a set: `name`, `task`, `n` (samples), `d` (features of the
-        default form, None for text), `classes`, `licence`, `bytes` (size of the files)
-        and `bundled`. A bundled set is read by ``load_<name>`` without a network, the
-        others by ``fetch_<name>``.
+        default form, None for text), `classes` (or labels), `licence`, `bytes` (size of
+        the files), `bundled` (whether it needs no network) and `loader` (the call that
+        reads it).
 
     Examples
     --------
     >>> from skdeep.datasets import list_datasets
     >>> for dataset in list_datasets():
-    ...     print(dataset["name"], dataset["n"], dataset["classes"], dataset["bundled"])
-    omniglot100 2000 100 True
-    omniglot 4840 242 False
-    banking77 13083 77 False
+    ...     print(dataset["loader"], dataset["n"], dataset["classes"])
+    load_omniglot100() 2000 100
+    load_snips() 2800 39
+    fetch_omniglot() 4840 242
+    fetch_banking77() 13083 77
+    fetch_multilabel("emotions") 593 6
+    fetch_multilabel("yeast") 2417 14
+    fetch_multilabel("birds") 645 19
+    fetch_multilabel("medical") 978 45
+    fetch_multilabel("bibtex") 7395 159
+    fetch_multilabel("delicious") 16105 983
     """
     return [
         {
@@ -194,6 +149,7 @@ def list_datasets():
             "licence": dataset.licence,
             "bytes": dataset.n_bytes,
             "bundled": dataset.bundled,
+            "loader": dataset.loader,
         }
         for dataset in _DATASETS
     ]

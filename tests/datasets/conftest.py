@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from skdeep.datasets import _fetch
-from skdeep.datasets._table import DataFile, Dataset
+from skdeep.datasets._entry import DataFile, Dataset
 
 
 class LocalServer(ThreadingHTTPServer):

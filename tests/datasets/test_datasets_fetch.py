@@ -208,6 +208,7 @@ def test_offline_the_error_says_what_to_do(animals, tmp_path):
         "SKDEEP_DATA",
         "SKDEEP_DATA_MIRROR",
         "`load_omniglot100`",
+        "`load_snips`",
     ):
         assert part in message
 

@@ -19,14 +19,27 @@ BUNDLED = [dataset for dataset in DATASETS.values() if dataset.bundled]
 def test_the_list_has_one_line_a_set_and_the_same_keys():
     lines = list_datasets()
     assert [line["name"] for line in lines] == list(DATASETS)
-    keys = ["name", "task", "n", "d", "classes", "licence", "bytes", "bundled"]
+    keys = [
+        "name",
+        "task",
+        "n",
+        "d",
+        "classes",
+        "licence",
+        "bytes",
+        "bundled",
+        "loader",
+    ]
     assert all(list(line) == keys for line in lines)
 
 
 def test_every_set_has_a_public_loader():
-    for dataset in DATASETS.values():
-        prefix = "load" if dataset.bundled else "fetch"
-        assert f"{prefix}_{dataset.name}" in datasets.__all__
+    for line in list_datasets():
+        call = re.fullmatch(r'((load|fetch)_\w+)\((?:"(\w+)")?\)', line["loader"])
+        assert call[1] in datasets.__all__
+        assert call[2] == ("load" if line["bundled"] else "fetch")
+        assert call[3] or call[1].endswith(f"_{line['name']}")
+        assert call[3] in (None, line["name"])
 
 
 @pytest.mark.parametrize("dataset", BUNDLED, ids=lambda dataset: dataset.name)
