@@ -14,10 +14,12 @@ _SUBMODULES = (
     "metric_learning",
     "metrics",
     "model_selection",
+    "multilabel",
     "neighbors",
     "nn",
 )
 _PUBLIC = {
+    "DynamicChainClassifier": "multilabel",
     "TCMEmbedder": "metric_learning",
     "inspect": "_persistence",
     "load": "_persistence",
@@ -48,10 +50,12 @@ if TYPE_CHECKING:
         metric_learning,
         metrics,
         model_selection,
+        multilabel,
         neighbors,
         nn,
     )
     from skdeep._persistence import inspect, load, save  # noqa: F401
     from skdeep.metric_learning import TCMEmbedder  # noqa: F401
     from skdeep.metrics import opis_score  # noqa: F401
+    from skdeep.multilabel import DynamicChainClassifier  # noqa: F401
     from skdeep.utils._show_versions import show_versions  # noqa: F401

@@ -62,7 +62,51 @@ def demo_metric_learning():
     return rows
 
 
+def demo_multilabel():
+    """Spoken requests, and the kinds of information that they hold."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import accuracy_score, f1_score
+    from sklearn.multioutput import ClassifierChain
+
+    from skdeep.datasets import load_snips
+    from skdeep.multilabel import DynamicChainClassifier
+
+    texts, Y = load_snips("slots", split="train", return_X_y=True)
+    texts_test, Y_test = load_snips("slots", split="test", return_X_y=True)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2).fit(texts)
+    X, X_test = vectorizer.transform(texts), vectorizer.transform(texts_test)
+    models = {
+        "RandomForestClassifier": RandomForestClassifier(random_state=0),
+        "ClassifierChain(LogisticRegression)": ClassifierChain(
+            LogisticRegression(C=30, max_iter=300), random_state=0
+        ),
+        "DynamicChainClassifier()": DynamicChainClassifier(random_state=0),
+    }
+    rows = []
+    for name, model in models.items():
+        start = time.process_time()
+        found = model.fit(X, Y).predict(X_test)
+        rows.append(
+            {
+                "classifier": name,
+                "whole sets": accuracy_score(Y_test, found),
+                "F1 of a row": f1_score(
+                    Y_test, found, average="samples", zero_division=1
+                ),
+                "CPU seconds": time.process_time() - start,
+            }
+        )
+    return rows
+
+
 DEMOS = (
+    (
+        "DynamicChainClassifier: which of 39 kinds of information a request holds\n"
+        "(Snips, bundled). Share of requests with the whole set right, and mean F1.\n",
+        demo_multilabel,
+    ),
     (
         "TCMEmbedder: 40 characters never seen in training (Omniglot, bundled).\n"
         "Recall@1 and mean utility: more is better. OPIS, the spread of the classes\n"

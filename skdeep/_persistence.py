@@ -20,7 +20,10 @@ from skdeep.exceptions import ModelFileError, ModelVersionWarning
 __all__ = ["inspect", "load", "save"]
 
 _FORMAT = 1
-_CLASSES = {"TCMEmbedder": "skdeep.metric_learning"}
+_CLASSES = {
+    "DynamicChainClassifier": "skdeep.multilabel",
+    "TCMEmbedder": "skdeep.metric_learning",
+}
 # from a format to the next one: a function that maps (header, tensors) to such a pair
 _UPGRADERS = {}
 _FIELDS = {

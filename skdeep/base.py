@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from skdeep._callbacks import CallbackSupportMixin, bridge, with_callbacks
 from skdeep._engine import OPTIMIZERS, KeepBest, history_row, make_net, run
+from skdeep.exceptions import DivergedError
 from skdeep.nn import make_module, seed_dropout
 from skdeep.utils._params import Interval, StrOptions, validate_params
 from skdeep.utils._torch import build_foreign, private_mode, resolve_device
@@ -150,6 +151,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         if go_on:
             _restore_optimizer(net.optimizer_, getattr(self, "_optimizer_state", None))
         run(net, batches, valid_batches, max_epochs, [*watchers, *listeners])
+        _check_finite(net.module_, len(net.history))
         self._optimizer_state = _optimizer_arrays(net.optimizer_)
         done = [*watchers, *listeners]  # they hold data and weights
         net.callbacks = [item for item in net.callbacks if item not in done]
@@ -214,6 +216,16 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
             self._to_device(self.device_)
         except ValueError:  # trained on a device that this machine lacks
             self._to_device("cpu")
+
+
+def _check_finite(module, n_epochs):
+    """Notice weights that the last step has spoilt, which no loss has seen."""
+    for name, weight in module.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise DivergedError(
+                f"The weights {name!r} hold NaN or infinite values after epoch "
+                f"{n_epochs}. Lower `lr`, or set `max_grad_norm`."
+            )
 
 
 def forward(module, X, device, batch_size=None):

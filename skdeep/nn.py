@@ -67,18 +67,23 @@ def seed_dropout(module, generator):
 class Linear(nn.Linear):
     """Linear layer whose output for a row depends on nothing but that row.
 
-    Matrix products sum in another order where a row is not aligned in memory. In
-    evaluation mode rows are therefore padded with zeros to a multiple of 8 values, so
+    Matrix products sum in another order where a row is not aligned in memory. Where no
+    gradient is asked for, rows are therefore padded with zeros to a multiple of 8 values, so
     that a row gives the same bits wherever it stands.
     """
 
     def forward(self, input):
         # (..., D) -> (..., O)
-        n_missing = -input.shape[-1] % 8
-        if self.training or not n_missing:
-            return super().forward(input)
-        weight = F.pad(self.weight, (0, n_missing))
-        return F.linear(F.pad(input, (0, n_missing)), weight, self.bias)
+        return row_linear(input, self.weight, self.bias)
+
+
+def row_linear(input, weight, bias=None):
+    """``torch.nn.functional.linear`` whose inner size is padded outside of training."""
+    # (..., D), (O, D) -> (..., O)
+    n_missing = -input.shape[-1] % 8
+    if torch.is_grad_enabled() or not n_missing:
+        return F.linear(input, weight, bias)
+    return F.linear(F.pad(input, (0, n_missing)), F.pad(weight, (0, n_missing)), bias)
 
 
 class SparseRows:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.datasets import make_blobs
+from sklearn.datasets import make_blobs, make_multilabel_classification
 
-from skdeep import TCMEmbedder
+from skdeep import DynamicChainClassifier, TCMEmbedder
 
 ANSWERS = ("predict_proba", "decision_function", "predict", "transform")
 
@@ -37,6 +37,15 @@ class Case:
 
     contradicting : dict, default={}
         Parameters that are legal alone but not beside the others: name -> value.
+
+    min_score : float, default=0.8
+        What its own score reaches on other rows, after two epochs already.
+
+    same_when_sparse : dict, default={}
+        Parameters with which sparse rows are treated like dense ones.
+
+    diverges : bool, default=True
+        Whether steps that are far too long make its loss infinite.
     """
 
     estimator: object
@@ -45,13 +54,22 @@ class Case:
     by_row: bool = True
     images: bool = False
     contradicting: dict = None
+    min_score: float = 0.8
+    same_when_sparse: dict = None
+    diverges: bool = True
 
     def __post_init__(self):
         self.contradicting = self.contradicting or {}
+        self.same_when_sparse = self.same_when_sparse or {}
 
     @property
     def name(self):
         return type(self.estimator).__name__
+
+    @property
+    def id(self):
+        """Name of the case in the list of tests."""
+        return self.name if self.target == "single" else f"{self.name}-{self.target}"
 
     def new(self, **params):
         """Unfitted copy with some other parameters."""
@@ -88,7 +106,8 @@ def assert_valid_answers(estimator, X, n_samples):
     for name, answer in answers(estimator, X).items():
         assert len(answer) == n_samples
         if name == "predict":
-            assert np.isin(answer, estimator.classes_).all()
+            known = estimator.classes_ if answer.ndim == 1 else (0, 1)
+            assert np.isin(answer, known).all()
             continue
         assert np.isfinite(answer).all()
         if name == "predict_proba":
@@ -105,7 +124,52 @@ def three_blobs(dtype=np.float64):
     return X[:90], y[:90], X[90:]
 
 
+def four_labels():
+    """Four labels that depend on each other, on 90 samples, and 20 more rows."""
+    X, Y = make_multilabel_classification(
+        110, n_features=5, n_classes=4, random_state=0
+    )
+    X = 0.1 * X
+    for array in (X, Y):
+        array.flags.writeable = False
+    return X[:90], Y[:90], X[90:]
+
+
+def small_chain():
+    """A chain classifier that trains in a moment."""
+    return DynamicChainClassifier(
+        n_estimators=2,
+        proba="path",
+        max_grad_norm=None,
+        max_epochs=3,
+        lr=0.01,
+        hidden_layer_sizes=(16,),
+        hidden_size=8,
+        label_size=8,
+        random_state=0,
+        device="cpu",
+    )
+
+
+# sparse rows are scaled, dense ones standardised; each kind has its own first look
+UNSCALED = {"first_look": None, "input_scale": 1.0}
+
 CASES = [
+    Case(
+        small_chain(),
+        three_blobs,
+        contradicting={"n_estimators": 1, "n_rollouts": 1},
+        same_when_sparse=UNSCALED,
+        diverges=False,  # states and read-outs are bounded
+    ),
+    Case(
+        small_chain(),
+        four_labels,
+        target="multilabel",
+        min_score=0.15,
+        same_when_sparse=UNSCALED,
+        diverges=False,  # states and read-outs are bounded
+    ),
     Case(
         TCMEmbedder(
             n_components=4,
@@ -120,4 +184,4 @@ CASES = [
         contradicting={"neg_margin": 0.95, "pos_margin": -1},
     ),
 ]
-IDS = [case.name for case in CASES]
+IDS = [case.id for case in CASES]

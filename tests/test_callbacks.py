@@ -100,7 +100,10 @@ def test_scoring_monitor_sees_the_model_of_its_epoch(case):
 
 
 def pipeline_of(estimator):
-    return make_pipeline(StandardScaler(), estimator, LogisticRegression())
+    """A pipeline around a transformer, or in front of a classifier."""
+    if hasattr(estimator, "transform"):
+        return make_pipeline(StandardScaler(), estimator, LogisticRegression())
+    return make_pipeline(StandardScaler(), estimator)
 
 
 def test_callbacks_of_a_pipeline_reach_the_estimator(case, capsys):

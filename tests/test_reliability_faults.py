@@ -136,7 +136,7 @@ class Tell(Callback):
             sys.stdout.write("training\\n")
             sys.stdout.flush()
 
-(case,) = (case for case in CASES if case.name == sys.argv[1])
+(case,) = (case for case in CASES if case.id == sys.argv[1])
 X, y, rows = case.make_data()
 estimator = case.new().fit(X, y)
 before = answers(estimator, rows)
@@ -160,7 +160,7 @@ def test_R501_ctrl_c_arrives_within_about_a_second(case):
     folder = Path(__file__).parent
     path = os.pathsep.join([str(folder), str(folder.parent)])
     child = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, case.name],
+        [sys.executable, "-c", INTERRUPTED, case.id],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -199,6 +199,8 @@ BAD_POINTS = {
 
 @pytest.mark.parametrize("row", BAD_POINTS)
 def test_R510_bad_grid_point_scores_nan_and_leaves_the_others(row, case):
+    if row == "diverging" and not case.diverges:
+        pytest.skip("does not diverge")
     X, y, _ = case.make_data()
     grid, bad = BAD_POINTS[row]
     search = GridSearchCV(case.new(), grid, cv=2, error_score=np.nan)
@@ -237,6 +239,8 @@ def diverging(case, **params):
 
 
 def test_R512_diverging_loss_is_an_error_that_names_place_and_remedy(case):
+    if not case.diverges:
+        pytest.skip("does not diverge")
     X, y, rows = case.make_data()
     estimator = diverging(case)
     message = assert_refused(
@@ -257,6 +261,8 @@ def test_R512_diverging_loss_is_an_error_that_names_place_and_remedy(case):
 
 
 def test_R512_diverging_refit_leaves_the_old_model(case):
+    if not case.diverges:
+        pytest.skip("does not diverge")
     X, y, rows = case.make_data()
     estimator = case.fitted()
     before = answers(estimator, rows)

@@ -325,7 +325,7 @@ def test_R122_sparse_fit_is_the_dense_one_up_to_rounding(case, with_zeros):
         pytest.skip("takes no sparse samples")
     # dropout draws for the stored values only, so it would tell the two apart
     names = {"dropout", "input_dropout"} & case.estimator.get_params().keys()
-    estimator = case.new(**dict.fromkeys(names, 0.0))
+    estimator = case.new(**dict.fromkeys(names, 0.0), **case.same_when_sparse)
     dense = answers(estimator.fit(X, y), rows)
     sparse = answers(estimator.fit(sp.csr_array(X), y), sp.csr_array(rows))
     for name in set(dense) - {"predict"}:

@@ -13,6 +13,7 @@ import torch
 from estimators import CASES, answers, assert_same_answers, assert_valid_answers
 from refusals import assert_refused, forbid_training
 from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import get_tags
 
 SINGLE = [case for case in CASES if case.target == "single"]
 
@@ -106,6 +107,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("row", REFUSED)
 def test_bad_labels_are_refused(row, case, fitted, monkeypatch):
+    tags = get_tags(case.estimator).classifier_tags
+    if "R208" in row and tags is not None and tags.multi_label:
+        return  # not bad for this one; its own tests tell which sets it takes
     forbid_training(monkeypatch)
     X, y, _ = case.make_data()
     spoil, *words = REFUSED[row]

@@ -1,8 +1,24 @@
 """Scores, scorers and pictures that need neither torch nor an estimator."""
 
+from skdeep.metrics._multilabel import (
+    inverse_propensity,
+    ndcg_at_k_score,
+    precision_at_k_score,
+    propensity_precision_at_k_score,
+)
+from skdeep.metrics._multilabel_scorer import (
+    get_multilabel_scorers,
+    make_ranking_scorer,
+    ndcg_at_3,
+    ndcg_at_5,
+    precision_at_1,
+    precision_at_3,
+    precision_at_5,
+)
 from skdeep.metrics._plot._consistency import ThresholdConsistencyDisplay
 from skdeep.metrics._plot._consistency_accuracy import ConsistencyAccuracyDisplay
 from skdeep.metrics._plot._far_frr import FarFrrDisplay
+from skdeep.metrics._plot._label_order import LabelOrderDisplay
 from skdeep.metrics._retrieval import map_at_r_score, recall_at_k_score
 from skdeep.metrics._scorer import (
     consistency_constrained_refit,
@@ -26,18 +42,30 @@ from skdeep.metrics._verification import (
 __all__ = [
     "ConsistencyAccuracyDisplay",
     "FarFrrDisplay",
+    "LabelOrderDisplay",
     "ThresholdConsistencyDisplay",
     "consistency_constrained_refit",
     "epsilon_opis_score",
     "far_frr_curve",
     "get_embedding_scorers",
+    "get_multilabel_scorers",
+    "inverse_propensity",
     "make_embedding_scorer",
+    "make_ranking_scorer",
     "map_at_r",
     "map_at_r_score",
     "mean_utility",
+    "ndcg_at_3",
+    "ndcg_at_5",
+    "ndcg_at_k_score",
     "neg_epsilon_opis",
     "neg_opis",
     "opis_score",
+    "precision_at_1",
+    "precision_at_3",
+    "precision_at_5",
+    "precision_at_k_score",
+    "propensity_precision_at_k_score",
     "recall_at_1",
     "recall_at_k_score",
     "threshold_at_far",

@@ -1,0 +1,68 @@
+"""The comparison of all orders in one call."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.metrics import f1_score
+from tiny_chains import few_rows, small
+
+from skdeep.metrics import ndcg_at_k_score, precision_at_k_score
+from skdeep.multilabel import compare_orders
+
+MEASURES = {
+    "subset accuracy",
+    "example F1",
+    "P@1",
+    "P@3",
+    "P@5",
+    "nDCG@3",
+    "nDCG@5",
+    "seconds",
+}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    X, Y = few_rows(80, 4, allow_unlabeled=False)
+    return X[:50], Y[:50], X[50:], Y[50:]
+
+
+def test_each_order_has_a_row_of_its_own(parts):
+    rows = compare_orders(*parts, estimator=small(max_epochs=1))
+    orders = ["frequent", "rare", "random", "instance_random", "dynamic"]
+    assert [row["order"] for row in rows] == orders
+    for row in rows:
+        assert set(row) == {"order", *MEASURES}
+        assert all(np.isfinite(row[name]) for name in MEASURES)
+
+
+def test_measures_are_those_of_a_fit_with_the_order(parts):
+    X, Y, X_test, Y_test = parts
+    (row,) = compare_orders(
+        *parts, orders=["rare"], estimator=small(random_state=5), random_state=3
+    )
+    fitted = small(order="rare", random_state=3).fit(X, Y)
+    sets, scores = fitted.predict(X_test), fitted.predict_proba(X_test)
+    assert row["subset accuracy"] == (sets == Y_test).all(1).mean()
+    assert row["example F1"] == pytest.approx(f1_score(Y_test, sets, average="samples"))
+    assert row["P@3"] == precision_at_k_score(Y_test, scores, k=3)
+    assert row["nDCG@5"] == ndcg_at_k_score(Y_test, scores, k=5)
+
+
+def test_orders_of_any_kind_and_the_network_without_a_chain_may_be_asked(parts):
+    X, Y, X_test, Y_test = parts
+    estimator = small(max_epochs=1)
+    orders = [None, [3, 2, 1, 0]]
+    dense = compare_orders(X, Y, X_test, Y_test, orders=orders, estimator=estimator)
+    assert [row["order"] for row in dense] == orders
+    sparse = compare_orders(
+        X,
+        sp.csr_array(Y),
+        X_test,
+        sp.csr_array(Y_test),
+        orders=orders,
+        estimator=estimator,
+    )
+    for one, other in zip(dense, sparse):
+        assert one["example F1"] == other["example F1"]
+    assert not hasattr(estimator, "module_")
