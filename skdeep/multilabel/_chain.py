@@ -22,6 +22,7 @@ from skdeep.multilabel._setup import (
     loss_settings,
     resolve_batch_size,
     resolve_objectives,
+    settle_order,
     start_chains,
     stops_early,
 )
@@ -573,8 +574,13 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         )
         sets = encode_label_sets(self, y, known)
         check_consistent_length(X, sets.Y)
-        shape = (self.n_labels_, self._single) if go_on else None
-        if go_on and shape != (sets.Y.shape[1], sets.single):
+        if go_on and self._single != sets.single:
+            kinds = ["label sets", "one class for each row"]
+            raise ValueError(
+                f"y holds {kinds[sets.single]}, but the earlier fit had "
+                f"{kinds[self._single]}; set warm_start=False to fit anew."
+            )
+        if go_on and self.n_labels_ != sets.Y.shape[1]:
             raise ValueError(
                 f"y has {sets.Y.shape[1]} labels, but the earlier fit had "
                 f"{self.n_labels_}; set warm_start=False to fit anew."
@@ -583,6 +589,7 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
             describe_labels(self, sets)
         elif sp.issparse(X) != self._module_args["sparse"]:  # as in the earlier fit
             X = X.toarray() if sp.issparse(X) else sp.csr_array(X)
+        settle_order(self)
         return X, sets.Y
 
     def __sklearn_tags__(self):

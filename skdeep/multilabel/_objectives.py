@@ -31,6 +31,10 @@ class Settings(NamedTuple):
 
     n_warmup_steps : int
         Mini-batches before reinforcement learning sets in.
+
+    n_tokens : float
+        What the likelihood of a row is divided by: the mean length of the chains, so
+        that the learning rate does not depend on it, or 1.
     """
 
     limits: tuple
@@ -45,7 +49,7 @@ class Settings(NamedTuple):
     ml_weight: float
     entropy: float
     discount: float
-    by_token: bool
+    n_tokens: float
     aux_weight: float
 
 
@@ -145,7 +149,9 @@ class ChainLoss(nn.Module):
             gain = log_proba.masked_fill(~remaining, -torch.inf).logsumexp(-1)
         else:
             gain = log_proba.gather(2, symbols[..., None])[..., 0]
-        return -token_mean(gain, alive, weight, self.settings.by_token)
+        # not over the steps of this batch: batches hold sets of like size, and those of
+        # small sets would count more
+        return -row_mean(gain, alive, weight) / self.settings.n_tokens
 
     def _log_proba(self, net, context, symbols, limits=None):
         """Log-probabilities of all symbols at each step of given chains, and states."""
@@ -235,11 +241,17 @@ def head_loss(head, Y, weight):
     return (loss.sum(1) * weight).sum() / weight.sum().clamp(min=1e-12)
 
 
-def token_mean(values, alive, weight, by_token=True):
-    """Mean over the steps of all samples, or mean over samples of the sum over steps."""
+def token_mean(values, alive, weight):
+    """Weighted mean over the steps of all samples."""
     weights = alive * weight[:, None]
-    total = weights.sum() if by_token else weight.sum()
-    return (values.masked_fill(~alive, 0) * weights).sum() / total.clamp(min=1e-12)
+    total = (values.masked_fill(~alive, 0) * weights).sum()
+    return total / weights.sum().clamp(min=1e-12)
+
+
+def row_mean(values, alive, weight):
+    """Weighted mean over the samples of the sum over their steps."""
+    total = values.masked_fill(~alive, 0).sum(1) * weight
+    return total.sum() / weight.sum().clamp(min=1e-12)
 
 
 def taken_before(symbols, n_labels):

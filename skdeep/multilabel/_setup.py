@@ -14,6 +14,7 @@ from skdeep.exceptions import InvalidParameterError
 from skdeep.multilabel._modules import make_chains
 from skdeep.multilabel._objectives import OBJECTIVES, Settings, group_of_members
 from skdeep.multilabel._orders import (
+    FIXED_ORDERS,
     ORDERS,
     check_permutation,
     fixed_order,
@@ -75,6 +76,13 @@ CONSTRAINTS = {
 }
 
 
+# arguments of the network that parameters of other names decide on
+_CHANGED_BY = {
+    "n_outputs": "'hidden_layer_sizes'",
+    "has_head": "'first_look' or 'order'",
+}
+
+
 def check_combinations(est):
     """Refuse parameters that are legal alone, but not beside each other."""
     dynamic = isinstance(est.order, str) and est.order == "dynamic"
@@ -101,6 +109,11 @@ def check_combinations(est):
         )
 
 
+def _is(order, name):
+    """Whether an order, which may be an array, is the named one."""
+    return isinstance(order, str) and order == name
+
+
 def describe_labels(est, sets):
     """Set the attributes that follow from the target alone."""
     Y = sets.Y
@@ -125,13 +138,19 @@ def describe_labels(est, sets):
     est._n_path_steps = min(est.n_labels_, max(5, n_steps + 2))
     if sets.single:
         est._n_path_steps = 1
-    est.label_order_ = None
-    if est.order is not None and est.order not in ("dynamic", "instance_random"):
-        if not isinstance(est.order, str):
-            check_permutation(est.order, est.n_labels_)
-        rng = check_random_state(est.random_state)
-        est.label_order_ = fixed_order(est.order, est.label_frequency_, rng)
     est._limits()
+
+
+def settle_order(est):
+    """Set `label_order_` for the training that is about to begin or to go on."""
+    named = isinstance(est.order, str)
+    est.label_order_ = None
+    if est.order is None or named and est.order not in FIXED_ORDERS:
+        return
+    if not named:
+        check_permutation(est.order, est.n_labels_)
+    rng = check_random_state(est.random_state)
+    est.label_order_ = fixed_order(est.order, est.label_frequency_, rng)
 
 
 def hold_out(est, n_samples, incremental, rng):
@@ -151,7 +170,7 @@ def hold_out(est, n_samples, incremental, rng):
         warnings.warn(
             f"{n_samples} rows are too few to hold out validation_fraction="
             f"{est.validation_fraction} of them; early stopping is off.",
-            stacklevel=5,
+            stacklevel=6,
         )
     order = rng.permutation(n_samples)
     for group in range(n_groups):
@@ -178,7 +197,7 @@ def resolve_objectives(est):
         kinds = ("head",)
     elif est.label_order_ is not None:
         kinds = ("order",)
-    elif est.order == "instance_random" or est.training == "permutation":
+    elif _is(est.order, "instance_random") or est.training == "permutation":
         kinds = ("permutation",)
     elif est.training == "mixed":
         kinds = ("permutation", "reinforce")
@@ -197,7 +216,7 @@ def loss_settings(est, Y, n_batches, max_epochs):
     return Settings(
         limits=(min(least, int(sizes.min())), 1 if est._single else Y.shape[1]),
         rollout=est.rollout,
-        rollout_steps=0 if est.order == "instance_random" else steps,
+        rollout_steps=0 if _is(est.order, "instance_random") else steps,
         reward=est.reward,
         baseline=est.baseline,
         n_draws=est.n_rollouts,
@@ -207,7 +226,7 @@ def loss_settings(est, Y, n_batches, max_epochs):
         ml_weight=est.ml_weight,
         entropy=est.entropy,
         discount=est.discount,
-        by_token=est.loss_reduction == "token",
+        n_tokens=1 + sizes.mean() if est.loss_reduction == "token" else 1.0,
         aux_weight=est.aux_weight,
     )
 
@@ -269,8 +288,8 @@ def _check_same_network(est, args):
         follows = name in ("n_look", "n_encoded")  # from the data, from the network
         if value is not before and value != before and not follows:
             raise InvalidParameterError(
-                f"The training goes on with the fitted network, but {name!r} has "
-                f"changed from {before!r} to {value!r} since; set "
+                "The training goes on with the fitted network, but "
+                f"{_CHANGED_BY.get(name, repr(name))} has changed since; set "
                 "warm_start=False to fit anew, or restore the parameter."
             )
 

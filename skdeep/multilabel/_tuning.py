@@ -155,7 +155,7 @@ def tune(Y, parts):
     usual = _ranking_quality(Y, parts[0])
     best, shares = 0.0, DEFAULT_SHARES
     for steps in product((0, 1, 2), repeat=len(parts)):
-        if np.gcd.reduce(steps) != 1:
+        if np.gcd.reduce(steps) != 1 or not len(usual):
             continue
         weights = np.array(steps) / sum(steps)
         gain = _ranking_quality(Y, np.einsum("i,inl->nl", weights, parts)) - usual

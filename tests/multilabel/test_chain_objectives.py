@@ -20,6 +20,7 @@ from skdeep.multilabel._objectives import (
     entropy,
     group_of_members,
     head_loss,
+    row_mean,
     still_missing,
     taken_before,
     token_mean,
@@ -43,7 +44,7 @@ def make_settings(**options):
         "ml_weight": 0.5,
         "entropy": 0.0,
         "discount": 1.0,
-        "by_token": True,
+        "n_tokens": 2.5,
         "aux_weight": 0.0,
     }
     return Settings(**{**defaults, **options})
@@ -97,30 +98,30 @@ def test_visited_chains_are_of_all_kinds(net, X, visited):
     assert any({*chain} - {*rollout} for rollout, chain in zip(rollouts, chains))
 
 
-@pytest.mark.parametrize("by_token", [True, False])
-def test_likelihood_of_a_fixed_order_by_hand(net, X, by_token):
+@pytest.mark.parametrize("n_tokens", [2.5, 1.0])
+def test_likelihood_of_a_fixed_order_by_hand(net, X, n_tokens):
     order = np.array([2, 0, 3, 1])
     Y = torch.from_numpy(np.random.RandomState(0).rand(6, L) < 0.5)
-    criterion = make_loss("order", label_order=order, by_token=by_token)
+    criterion = make_loss("order", label_order=order, n_tokens=n_tokens)
     loss, parts = criterion([(net, net(X))], target(Y))
     total = count = 0
     for x, y, weight in zip(X, Y, WEIGHTS):
         chain = [label for label in order if y[label]]
         total -= weight * chain_log_proba([net], x, chain)
-        count += weight * (len(chain) + 1 if by_token else 1)
+        count += weight * n_tokens
     assert loss.item() == pytest.approx((total / count).item())
     assert parts["chain_loss"].item() == pytest.approx(loss.item())
 
 
-@pytest.mark.parametrize("by_token", [True, False])
-def test_likelihood_of_the_own_order_by_hand(net, X, visited, by_token):
+@pytest.mark.parametrize("n_tokens", [2.5, 1.0])
+def test_likelihood_of_the_own_order_by_hand(net, X, visited, n_tokens):
     Y, chains = visited
-    criterion = make_loss("permutation", by_token=by_token)
+    criterion = make_loss("permutation", n_tokens=n_tokens)
     loss, _ = criterion([(net, net(X))], target(Y))
     total = count = 0
     for x, chain, weight in zip(X, chains, WEIGHTS):
         total -= weight * chain_log_proba([net], x, chain)
-        count += weight * (len(chain) + 1 if by_token else 1)
+        count += weight * n_tokens
     assert loss.item() == pytest.approx((total / count).item())
 
 
@@ -248,7 +249,7 @@ def test_likelihood_and_reward_are_weighed_as_asked(net, X, visited):
 OBJECTIVES = {
     "order": {},
     "permutation": {},
-    "set": {"by_token": False},
+    "set": {"n_tokens": 1.0},
     "ocd": {},
     "reinforce": {"entropy": 0.3},
     "reinforce greedy": {"baseline": "greedy", "discount": 0.8},
@@ -312,7 +313,7 @@ def test_means_over_steps_and_over_rows_by_hand():
     alive = torch.tensor([[True, True, False], [True, True, True]])
     weight = torch.tensor([2.0, 1.0])
     assert token_mean(values, alive, weight) == pytest.approx((2 * 3 + 28) / 7)
-    assert token_mean(values, alive, weight, False) == pytest.approx((2 * 3 + 28) / 3)
+    assert row_mean(values, alive, weight) == pytest.approx((2 * 3 + 28) / 3)
     assert token_mean(values, alive, torch.zeros(2)) == 0
 
 
