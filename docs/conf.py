@@ -62,7 +62,11 @@ copybutton_prompt_is_regexp = True
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "subsection_order": ["../examples/metric_learning", "../examples/compose"],
+    "subsection_order": [
+        "../examples/multilabel",
+        "../examples/metric_learning",
+        "../examples/compose",
+    ],
     "within_subsection_order": "FileNameSortKey",
     "doc_module": ("skdeep",),
     "backreferences_dir": "api/generated/backreferences",

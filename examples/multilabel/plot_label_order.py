@@ -32,7 +32,7 @@ from skdeep.multilabel import DynamicChainClassifier
 chains = {}
 for order in ("frequent", "dynamic"):
     chains[order] = DynamicChainClassifier(
-        order, n_estimators=2, max_epochs=6, hidden_size=128, random_state=0
+        order, n_estimators=2, max_epochs=6, random_state=0
     ).fit(X_train, train.target)
     accuracy = chains[order].score(X_test, test.target)
     print(f"{order:9s} whole sets right {accuracy:.3f}")

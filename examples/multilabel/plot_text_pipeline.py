@@ -25,24 +25,22 @@ pipeline = Pipeline(
         ("tfidf", TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)),
         (
             "clf",
-            DynamicChainClassifier(
-                n_estimators=2, max_epochs=8, hidden_size=128, random_state=0
-            ),
+            DynamicChainClassifier(n_estimators=2, max_epochs=8, random_state=0),
         ),
     ]
 )
 
 # %%
-# Three orders and, as None, the network that decides on each label by itself. Two measures of
-# the sets are watched; the fit to all training texts takes the order with the best F1 score.
+# Two orders and, as None, the network that decides on each label by itself. Two measures of the
+# sets are watched; the fit to all training texts takes the order with most whole sets right.
 # The texts stand by intent, so the folds have to be shuffled: else each would miss labels.
 
 folds = KFold(2, shuffle=True, random_state=0)
 search = GridSearchCV(
     pipeline,
-    {"clf__order": ["dynamic", "frequent", "rare", None]},
+    {"clf__order": ["dynamic", "frequent", None]},
     scoring={"subset accuracy": "accuracy", "example F1": "f1_samples"},
-    refit="example F1",
+    refit="subset accuracy",
     cv=folds,
 ).fit(texts, slots)
 print("chosen:", search.best_params_)
@@ -60,6 +58,7 @@ for ax, name in zip(axes, search.scorer_):
         ax.plot(results[f"split{fold}_test_{name}"], orders, "o", color="0.6", ms=5)
     ax.plot(results[f"mean_test_{name}"], orders, "o", color="tab:blue", ms=9)
     ax.set(title=name)
+    ax.locator_params(axis="x", nbins=5)
     ax.margins(x=0.15, y=0.2)
     ax.grid(axis="x", alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
@@ -82,7 +81,7 @@ plain = GridSearchCV(
         ]
     ),
     {"clf__estimator__C": [10, 100, 1000]},
-    scoring="f1_samples",
+    scoring="accuracy",
     cv=folds,
 ).fit(texts, slots)
 
