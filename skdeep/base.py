@@ -32,7 +32,7 @@ def all_or_nothing(fit):
     @functools.wraps(fit)
     def wrapper(self, *args, **kwargs):
         self._validate_params()
-        _use_one_thread_after_fork()
+        use_one_thread_after_fork()
         before = vars(self).copy()
         try:
             with private_mode():
@@ -177,7 +177,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _forward(self, X):
         """Outputs of the network for the rows of `X`, as one float32 array."""
-        _use_one_thread_after_fork()
+        use_one_thread_after_fork()
         return forward(self.module_, X, self.device_)
 
     def _to_device(self, device):
@@ -327,7 +327,7 @@ def _restore_optimizer(optimizer, arrays):
     optimizer.load_state_dict(state)
 
 
-def _use_one_thread_after_fork():
+def use_one_thread_after_fork():
     """Keep torch alive in a forked child, where its worker threads are gone.
 
     A child that waits for them waits for ever. Fresh processes are not concerned: they

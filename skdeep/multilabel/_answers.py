@@ -8,6 +8,7 @@ import torch
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep.base import use_one_thread_after_fork
 from skdeep.exceptions import InvalidParameterError
 from skdeep.multilabel._inference import Inference
 from skdeep.multilabel._labels import indicator_matrix
@@ -275,6 +276,7 @@ class ChainAnswersMixin:
 
     def _check_rows(self, X):
         check_is_fitted(self)
+        use_one_thread_after_fork()
         return validate_rows(self, X, reset=False, accept_sparse=True)
 
     def _generator(self, random_state):
