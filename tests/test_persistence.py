@@ -407,7 +407,9 @@ def test_other_estimators_are_refused(tmp_path):
         pass
 
     for estimator in (PCA(), StandIn(), 3):
-        with pytest.raises(TypeError, match="writes estimators of skdeep .TCMEmbedder"):
+        with pytest.raises(
+            TypeError, match="writes estimators of skdeep .*TCMEmbedder"
+        ):
             save(estimator, tmp_path / "m")
 
 
@@ -715,7 +717,7 @@ def test_R505_safetensors_files_of_others_are_refused(tmp_path):
         ({"format": True}, "names no format"),
         ({"format": "1"}, "names no format"),
         ({"format": None}, "names no format"),
-        ({"class": "Other"}, "holds a 'Other'; this skdeep knows TCMEmbedder"),
+        ({"class": "Other"}, "holds a 'Other'; this skdeep knows .*TCMEmbedder"),
         ({"class": "os.system"}, "holds a 'os.system'"),
         ({"class": 3}, "no proper entry 'class'"),
         ({"params": []}, "no proper entry 'params'"),
