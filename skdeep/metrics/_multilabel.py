@@ -154,12 +154,16 @@ def ndcg_at_k_score(y_true, y_score, *, k=5, empty="zero", sample_weight=None):
     check_count("k", k, 1)
     truth = check_label_sets(y_true)
     weight = _row_weights(truth, empty, sample_weight)
+    return float(np.average(ndcg_of_rows(truth, y_score, k), weights=weight))
+
+
+def ndcg_of_rows(truth, y_score, k):
+    """nDCG@k of each row of checked label sets; 0 for a row without labels."""
     best = best_labels(y_score, truth.n_rows, truth.n_labels, k)  # (n, min(k, L))
     discount = 1 / np.log2(np.arange(best.shape[1]) + 2)
     ideal = np.concatenate([[1.0], np.cumsum(discount)])  # a row without labels gets 0
     gain = truth.contain(best) @ discount
-    gain /= ideal[np.minimum(truth.n_true, best.shape[1])]
-    return float(np.average(gain, weights=weight))
+    return gain / ideal[np.minimum(truth.n_true, best.shape[1])]
 
 
 def propensity_precision_at_k_score(

@@ -535,7 +535,7 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         criterion = ChainLoss(
             resolve_objectives(self),
             self.label_order_,
-            loss_settings(self, Y, len(batches), max_epochs),
+            loss_settings(self, Y, len(batches), self.n_iter_ if go_on else 0),
             make_generator(rng, self.device_),
             self.hidden_size,
         )

@@ -206,13 +206,13 @@ def resolve_objectives(est):
     return [kinds[index % len(kinds)] for index in range(est.n_estimators)]
 
 
-def loss_settings(est, Y, n_batches, max_epochs):
-    """Numbers of the objectives."""
+def loss_settings(est, Y, n_batches, n_done):
+    """Numbers of the objectives, after `n_done` epochs of earlier training."""
     sizes = np.diff(Y.indptr)
     least, most = est._limits()
     steps = est.rollout_steps
     steps = est._n_rollout_steps if steps is None else min(steps, est.n_labels_)
-    n_warmup = max(int(est.rl_start * max_epochs), min(5, max_epochs - 1))
+    n_warmup = max(int(est.rl_start * est.max_epochs), min(5, est.max_epochs - 1))
     return Settings(
         limits=(min(least, int(sizes.min())), 1 if est._single else Y.shape[1]),
         rollout=est.rollout,
@@ -221,7 +221,7 @@ def loss_settings(est, Y, n_batches, max_epochs):
         baseline=est.baseline,
         n_draws=est.n_rollouts,
         all_actions=est.all_actions,
-        n_warmup_steps=n_warmup * n_batches,
+        n_warmup_steps=max(0, n_warmup - n_done) * n_batches,
         rl_weight=est.rl_weight,
         ml_weight=est.ml_weight,
         entropy=est.entropy,

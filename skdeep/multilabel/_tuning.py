@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from skdeep.metrics import ndcg_at_k_score
+from skdeep.metrics._label_sets import check_label_sets
+from skdeep.metrics._multilabel import ndcg_of_rows
 from skdeep.multilabel._decisions import tune_threshold
 from skdeep.multilabel._objectives import group_of_members
 
@@ -60,7 +62,8 @@ def _ask_all(est, held, answer, module=None):
     """Answers of each group to its held-out rows, one below the other."""
     found = []
     for part in held:
-        inference = est._inference(module=module, threshold=0.5)
+        generator = est._generator(None) if est.proba == "sample" else None
+        inference = est._inference(generator, module, threshold=0.5)
         inference.members = part.members
         with torch.inference_mode():
             found += inference.ask(
@@ -167,12 +170,5 @@ def tune(Y, parts):
 
 def _ranking_quality(Y, scores):
     """nDCG@3 plus nDCG@5 of each row with labels."""
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-    hits = np.take_along_axis(Y, order, axis=1)
-    discounts = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
-    ideal = np.cumsum(discounts)
-    total = 0.0
-    for k in (3, 5):
-        best = ideal[np.clip(Y.sum(1), 1, min(k, len(ideal))) - 1]
-        total = total + hits[:, :k] @ discounts[:k] / best
-    return total[Y.any(1)]
+    truth = check_label_sets(Y)
+    return sum(ndcg_of_rows(truth, scores, k) for k in (3, 5))[Y.any(1)]

@@ -171,3 +171,11 @@ def test_dense_and_sparse_rows_may_take_turns(kind, data):
     assert np.isfinite(estimator.predict_proba(kind(X))).all()
     same = small().fit(first(X), Y).partial_fit(first(X), Y)
     assert_array_equal(estimator.predict(X), same.predict(X))
+
+
+def test_reinforcement_waits_for_its_warm_up_over_calls_of_partial_fit(data):
+    chain = small(training="reinforce", n_estimators=1, max_epochs=12)
+    for _ in range(6):
+        chain.partial_fit(*data)
+    rewarded = ["train_reward" in epoch for epoch in chain.history_]
+    assert rewarded == [False] * 5 + [True]
