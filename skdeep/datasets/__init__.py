@@ -5,6 +5,7 @@ verifies its checksum and keeps it in the data home.
 """
 
 from skdeep.datasets._banking77 import fetch_banking77
+from skdeep.datasets._clinc150 import fetch_clinc150
 from skdeep.datasets._home import clear_data_home, get_data_home
 from skdeep.datasets._multilabel import fetch_multilabel
 from skdeep.datasets._omniglot import fetch_omniglot, load_omniglot100
@@ -16,6 +17,7 @@ __all__ = [
     "class_disjoint_split",
     "clear_data_home",
     "fetch_banking77",
+    "fetch_clinc150",
     "fetch_multilabel",
     "fetch_omniglot",
     "get_data_home",

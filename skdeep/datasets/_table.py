@@ -15,6 +15,7 @@ _OMNIGLOT_CITATION = (
 _BANKING77 = (
     "PolyAI-LDN/task-specific-datasets/57ec275d8078af65b7731c2a98be812d844a6d6b"
 )
+_CLINC150 = "clinc/oos-eval/828f8093932c8fe6ca7936c3d2e52903b1c523de"
 
 _DATASETS = (
     Dataset(
@@ -106,6 +107,28 @@ _DATASETS = (
             ),
         ),
     ),
+    Dataset(
+        name="clinc150",
+        task="text classification (intents), open set",
+        n_samples=22500,
+        n_features=None,
+        n_classes=150,
+        licence="CC BY 3.0",
+        source="https://github.com/clinc/oos-eval",
+        citation=(
+            "S. Larson, A. Mahendran, J. J. Peper, C. Clarke, A. Lee, P. Hill, J. K. "
+            "Kummerfeld, K. Leach, M. A. Laurenzano, L. Tang, J. Mars (2019). An "
+            "Evaluation Dataset for Intent Classification and Out-of-Scope Prediction. "
+            "Proceedings of EMNLP-IJCNLP 2019, 1311-1316."
+        ),
+        files=(
+            DataFile(
+                f"{_CLINC150}/data/data_full.json",
+                2495390,
+                "36923c3705a59e08fe9c3883d8bc2dd966ef93e22cb78ac41171782a698d56e0",
+            ),
+        ),
+    ),
     *MULTILABEL_DATASETS,
 )
 
@@ -132,6 +155,7 @@ def list_datasets():
     load_snips() 2800 39
     fetch_omniglot() 4840 242
     fetch_banking77() 13083 77
+    fetch_clinc150() 22500 150
     fetch_multilabel("emotions") 593 6
     fetch_multilabel("yeast") 2417 14
     fetch_multilabel("birds") 645 19

@@ -1,5 +1,13 @@
 """Scores, scorers and pictures that need neither torch nor an estimator."""
 
+from skdeep.metrics._cluster import (
+    bcubed_f_score,
+    bcubed_precision_recall_fscore,
+    pairwise_f_score,
+    pairwise_precision_recall_fscore,
+)
+from skdeep.metrics._cluster_report import cluster_report
+from skdeep.metrics._cluster_scorer import bcubed_f, cluster_scores, nmi, pairwise_f
 from skdeep.metrics._multilabel import (
     inverse_propensity,
     ndcg_at_k_score,
@@ -44,6 +52,11 @@ __all__ = [
     "FarFrrDisplay",
     "LabelOrderDisplay",
     "ThresholdConsistencyDisplay",
+    "bcubed_f",
+    "bcubed_f_score",
+    "bcubed_precision_recall_fscore",
+    "cluster_report",
+    "cluster_scores",
     "consistency_constrained_refit",
     "epsilon_opis_score",
     "far_frr_curve",
@@ -60,7 +73,11 @@ __all__ = [
     "ndcg_at_k_score",
     "neg_epsilon_opis",
     "neg_opis",
+    "nmi",
     "opis_score",
+    "pairwise_f",
+    "pairwise_f_score",
+    "pairwise_precision_recall_fscore",
     "precision_at_1",
     "precision_at_3",
     "precision_at_5",
