@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "subsection_order": [
         "../examples/multilabel",
+        "../examples/cluster",
         "../examples/metric_learning",
         "../examples/compose",
     ],

@@ -9,6 +9,7 @@ from importlib import import_module as _import_module
 from skdeep._version import __version__
 
 _SUBMODULES = (
+    "cluster",
     "datasets",
     "exceptions",
     "metric_learning",
@@ -20,6 +21,7 @@ _SUBMODULES = (
 )
 _PUBLIC = {
     "DynamicChainClassifier": "multilabel",
+    "HiLanderClusterer": "cluster",
     "TCMEmbedder": "metric_learning",
     "inspect": "_persistence",
     "load": "_persistence",
@@ -45,6 +47,7 @@ def __dir__():
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from skdeep import (  # noqa: F401
+        cluster,
         datasets,
         exceptions,
         metric_learning,
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
         nn,
     )
     from skdeep._persistence import inspect, load, save  # noqa: F401
+    from skdeep.cluster import HiLanderClusterer  # noqa: F401
     from skdeep.metric_learning import TCMEmbedder  # noqa: F401
     from skdeep.metrics import opis_score  # noqa: F401
     from skdeep.multilabel import DynamicChainClassifier  # noqa: F401

@@ -31,19 +31,29 @@ class SklearnBridge(Callback):
         Data of the fit, for callbacks that score.
 
     max_epochs : int
-        Largest number of epochs.
+        Largest number of epochs, over all parts.
+
+    n_parts : int, default=1
+        Trainings that the fit consists of.
+
+    module : torch.nn.Module or None, default=None
+        What becomes ``module_``, if it is more than what a part trains.
     """
 
     stop = False
 
-    def __init__(self, estimator, X, y, max_epochs):
+    def __init__(self, estimator, X, y, max_epochs, n_parts=1, module=None):
         self.estimator = estimator
         self.data = {"X": X, "y": y}
         self.max_epochs = max_epochs
+        self.n_parts_left = n_parts
+        self.module = module
+        self.context_ = None
 
     def _arguments(self, net):
         def attributes():
-            return {"module_": copy.deepcopy(net.module_).eval()}
+            module = net.module_ if self.module is None else self.module
+            return {"module_": copy.deepcopy(module).eval()}
 
         return {
             "estimator": self.estimator,
@@ -52,6 +62,8 @@ class SklearnBridge(Callback):
         }
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
+        if self.context_ is not None:
+            return
         self.context_ = self.estimator._init_callback_context(
             max_subtasks=self.max_epochs
         )
@@ -65,10 +77,17 @@ class SklearnBridge(Callback):
         self.stop = self.epoch_.call_on_fit_task_end(**self._arguments(net))
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
+        self.n_parts_left -= 1
+        if self.n_parts_left == 0:
+            self.end(net)
+
+    def end(self, net):
+        """Tell that the fit is over; a part that was never begun is no reason to wait."""
+        self.n_parts_left = 0
         self.context_.call_on_fit_task_end(**self._arguments(net))
 
 
-def bridge(estimator, X, y, max_epochs):
+def bridge(estimator, X, y, max_epochs, **options):
     """Callbacks that connect one fit to scikit-learn; none if nobody listens."""
     listens = hasattr(estimator, "_skl_callbacks")
-    return [SklearnBridge(estimator, X, y, max_epochs)] if listens else []
+    return [SklearnBridge(estimator, X, y, max_epochs, **options)] if listens else []

@@ -22,6 +22,7 @@ __all__ = ["inspect", "load", "save"]
 _FORMAT = 1
 _CLASSES = {
     "DynamicChainClassifier": "skdeep.multilabel",
+    "HiLanderClusterer": "skdeep.cluster",
     "TCMEmbedder": "skdeep.metric_learning",
 }
 # from a format to the next one: a function that maps (header, tensors) to such a pair

@@ -97,6 +97,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         param_groups=(),
         extra=(),
         data=(None, None),
+        listeners=None,
     ):
         """Train `module`, and set the fitted attributes that all estimators have.
 
@@ -132,12 +133,16 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
 
         data : (X, y), default=(None, None)
             What `fit` was called with, for callbacks of scikit-learn that score.
+
+        listeners : list or None, default=None
+            What `bridge` gave for several trainings that are one fit.
         """
         max_epochs = self.max_epochs if max_epochs is None else max_epochs
         watchers = []
         if score is not None or valid_batches is not None:
             watchers.append(KeepBest(self.n_iter_no_change, score))
-        listeners = bridge(self, *data, max_epochs)
+        if listeners is None:
+            listeners = bridge(self, *data, max_epochs)
         net = make_net(
             self,
             module,

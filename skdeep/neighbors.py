@@ -15,10 +15,11 @@ from sklearn.utils import check_array, check_random_state
 from threadpoolctl import threadpool_limits
 
 from skdeep._metric_spaces import CosineSpace, EuclideanSpace, slices
+from skdeep._sharded_search import ShardedSearch
 from skdeep._tiled_search import largest_products
 from skdeep.exceptions import InvalidParameterError
 
-__all__ = ["knn_graph"]
+__all__ = ["ShardedSearch", "knn_graph"]
 
 _SPACES = {"cosine": CosineSpace, "euclidean": EuclideanSpace}
 _ALGORITHMS = ("auto", "exact", "pynndescent")
@@ -209,7 +210,8 @@ def _approximate(space, own, n_neighbors, n_jobs, random_state):
     from pynndescent import NNDescent
 
     points, queries = space.vectors(np.float32)
-    n_asked = min(n_neighbors + (own is not None), len(points))
+    # a descent that keeps few neighbours loses some; the lists are cut afterwards
+    n_asked = min(max(3 * n_neighbors, 30) + (own is not None), len(points))
     n_threads = min(effective_n_jobs(n_jobs), numba.config.NUMBA_NUM_THREADS)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     # numba sets the thread counts of other libraries, and they are put back; the
@@ -227,7 +229,8 @@ def _approximate(space, own, n_neighbors, n_jobs, random_state):
             ids, _ = index.query(space.positions(queries), k=n_asked)
         else:
             ids, _ = index.neighbor_graph
-    ids, complete = _clean(ids.astype(np.int64), own, n_neighbors)
+    del index  # many times as large as what it has found
+    ids, complete = _clean(ids, own, n_neighbors)
     rows = np.flatnonzero(~complete | space.needs_exact())
     ids[rows] = _search_precisely(space, rows, own, n_neighbors, n_jobs)
     return ids
@@ -238,6 +241,18 @@ def _clean(ids, own, n_neighbors):
 
     Returns the first `n_neighbors` of each row and whether there are as many.
     """
+    kept = np.empty((len(ids), n_neighbors), np.int64)
+    complete = np.empty(len(ids), bool)
+    for rows in slices(*ids.shape):
+        is_bad = _find_bad(ids[rows], None if own is None else own[rows])
+        order = np.argsort(is_bad, axis=1, kind="stable")[:, :n_neighbors]
+        kept[rows] = np.take_along_axis(ids[rows], order, 1)
+        complete[rows] = (~is_bad).sum(axis=1) >= n_neighbors
+    return kept, complete
+
+
+def _find_bad(ids, own):
+    """Tell missing entries, repeated ones and the row itself from neighbours."""
     by_id = np.argsort(ids, axis=1, kind="stable")
     in_order = np.take_along_axis(ids, by_id, 1)
     bad = np.zeros(ids.shape, bool)
@@ -247,9 +262,7 @@ def _clean(ids, own, n_neighbors):
         bad |= in_order == own[:, None]
     is_bad = np.empty_like(bad)
     np.put_along_axis(is_bad, by_id, bad, 1)
-    order = np.argsort(is_bad, axis=1, kind="stable")[:, :n_neighbors]
-    complete = (~is_bad).sum(axis=1) >= n_neighbors
-    return np.take_along_axis(ids, order, 1), complete
+    return is_bad
 
 
 def _rank(space, candidates, n_neighbors):

@@ -6,10 +6,10 @@ A new method joins all common tests by one line in `CASES`.
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_clusterer
 from sklearn.datasets import make_blobs, make_multilabel_classification
 
-from skdeep import DynamicChainClassifier, TCMEmbedder
+from skdeep import DynamicChainClassifier, HiLanderClusterer, TCMEmbedder
 
 ANSWERS = ("predict_proba", "decision_function", "predict", "transform")
 
@@ -46,6 +46,20 @@ class Case:
 
     diverges : bool, default=True
         Whether steps that are far too long make its loss infinite.
+
+    note : str, default=""
+        What tells two cases of one class and target apart.
+
+    stages : tuple of int, default=(1,)
+        Trainings that a fit consists of, with the epochs that each of them runs for
+        each of ``max_epochs``.
+
+    bytes_per_row : int, default=0
+        How much a sample adds to the fitted state, by its label and the like.
+
+    contract : bool, default=True
+        Whether the checks of scikit-learn are for it: they want a clusterer to do
+        without labels.
     """
 
     estimator: object
@@ -57,6 +71,10 @@ class Case:
     min_score: float = 0.8
     same_when_sparse: dict = None
     diverges: bool = True
+    note: str = ""
+    stages: tuple = (1,)
+    bytes_per_row: int = 0
+    contract: bool = True
 
     def __post_init__(self):
         self.contradicting = self.contradicting or {}
@@ -69,7 +87,12 @@ class Case:
     @property
     def id(self):
         """Name of the case in the list of tests."""
-        return self.name if self.target == "single" else f"{self.name}-{self.target}"
+        target = "" if self.target == "single" else self.target
+        return "-".join(filter(None, [self.name, target, self.note]))
+
+    def n_epochs(self, max_epochs=None):
+        """Epochs that a fit runs."""
+        return sum(self.stages) * (max_epochs or self.estimator.max_epochs)
 
     def new(self, **params):
         """Unfitted copy with some other parameters."""
@@ -85,6 +108,8 @@ def answers(estimator, X):
     """All that a fitted estimator says about rows: a dict, method name -> array."""
     found = {name: getattr(estimator, name)(X) for name in callables(estimator)}
     assert found
+    if is_clusterer(estimator):  # labels alone tell little about the network
+        found["density"] = estimator.cluster(X).density
     return found
 
 
@@ -105,6 +130,9 @@ def assert_valid_answers(estimator, X, n_samples):
     """Answers have the right length, are finite and keep to their range."""
     for name, answer in answers(estimator, X).items():
         assert len(answer) == n_samples
+        if name == "predict" and is_clusterer(estimator):
+            np.testing.assert_array_equal(np.unique(answer), range(answer.max() + 1))
+            continue
         if name == "predict":
             known = estimator.classes_ if answer.ndim == 1 else (0, 1)
             assert np.isin(answer, known).all()
@@ -151,6 +179,13 @@ def small_chain():
     )
 
 
+def small_clusterer(**params):
+    """A clusterer that trains in a moment."""
+    return HiLanderClusterer(
+        n_neighbors=6, max_epochs=3, lr=0.01, random_state=0, device="cpu"
+    ).set_params(**params)
+
+
 # sparse rows are scaled, dense ones standardised; each kind has its own first look
 UNSCALED = {"first_look": None, "input_scale": 1.0}
 
@@ -182,6 +217,27 @@ CASES = [
         three_blobs,
         images=True,
         contradicting={"neg_margin": 0.95, "pos_margin": -1},
+    ),
+    Case(
+        small_clusterer(hidden_layer_sizes=(8,)),
+        three_blobs,
+        by_row=False,
+        contradicting={},
+        stages=(1, 1, 3, 3),
+        bytes_per_row=64,
+    ),
+    Case(
+        small_clusterer(mode="paper", hidden_size=8),
+        three_blobs,
+        note="paper",
+        contract=False,
+        bytes_per_row=64,
+        by_row=False,
+        contradicting={
+            "fit_levels": (2, 3),
+            "metric": "precomputed",
+            "allow_other_dim": True,
+        },
     ),
 ]
 IDS = [case.id for case in CASES]

@@ -180,12 +180,27 @@ def test_data_side_imports_no_torch(part):
     assert found == []
 
 
+# loops for numba: their files are imported inside functions, like numba itself
+COMPILED = {name for name in FILES if "numba" in imports_of(name)}
+
+
 def test_heavy_or_optional_packages_are_imported_inside_functions():
     found = [
         f"{name} -> {target}"
         for name in FILES
         for target in imports_of(name)
         if target.split(".")[0] in INSIDE_FUNCTIONS_ONLY
+        and not (name in COMPILED and target == "numba")
+    ]
+    assert found == []
+
+
+def test_compiled_loops_are_imported_inside_functions():
+    assert all(name.split(".")[-1].startswith("_") for name in COMPILED)
+    found = [
+        f"{name} -> {target}"
+        for name, targets in EDGES.items()
+        for target in targets & COMPILED
     ]
     assert found == []
 

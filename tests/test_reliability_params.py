@@ -34,6 +34,8 @@ LEGAL = {
     # a cosine is in [-1, 1]; both margins are compared with each other afterwards
     ("pos_margin", "-1"),
     ("neg_margin", "-1"),
+    # all cores
+    ("n_jobs", "-1"),
     # skorch itself tells what a callback is
     ("callbacks", "list of None"),
 }

@@ -12,13 +12,14 @@ import pytest
 import torch
 from estimators import CASES, answers, assert_same_answers, assert_valid_answers
 from refusals import assert_refused, forbid_training
+from sklearn.base import is_classifier
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import get_tags
 
 SINGLE = [case for case in CASES if case.target == "single"]
 
 
-@pytest.fixture(scope="module", params=SINGLE, ids=[case.name for case in SINGLE])
+@pytest.fixture(scope="module", params=SINGLE, ids=[case.id for case in SINGLE])
 def case(request):
     return request.param
 
@@ -110,6 +111,8 @@ def test_bad_labels_are_refused(row, case, fitted, monkeypatch):
     tags = get_tags(case.estimator).classifier_tags
     if "R208" in row and tags is not None and tags.multi_label:
         return  # not bad for this one; its own tests tell which sets it takes
+    if "R201" in row and not get_tags(case.estimator).target_tags.required:
+        return  # it works without labels
     forbid_training(monkeypatch)
     X, y, _ = case.make_data()
     spoil, *words = REFUSED[row]
@@ -153,7 +156,7 @@ def test_R407_other_names_of_the_classes_change_nothing(names, case, fitted):
     X, y, rows = case.make_data()
     renamed = answers(case.new().fit(X, np.array(names)[y]), rows)
     expected = answers(fitted, rows)
-    if "predict" in expected:
+    if is_classifier(fitted):
         expected["predict"] = np.array(names)[expected["predict"]]
     assert_same_answers(renamed, expected)
 
@@ -195,9 +198,10 @@ def test_text_labels_in_any_container_train_alike(row, case, fitted):
     X, y, rows = case.make_data()
     estimator = case.new().fit(X, TEXT[row](np.array(["a", "b", "c"])[y]))
     assert estimator.classes_.tolist() == ["a", "b", "c"]
-    expected = answers(fitted, rows)
-    for name in set(expected) - {"predict"}:
-        np.testing.assert_array_equal(getattr(estimator, name)(rows), expected[name])
+    expected, found = answers(fitted, rows), answers(estimator, rows)
+    if is_classifier(fitted):
+        del expected["predict"], found["predict"]
+    assert_same_answers(found, expected)
 
 
 def test_R207_column_of_labels_is_taken_with_a_warning(case, fitted):

@@ -23,6 +23,10 @@ class Rates(Callback):
 
     def __init__(self):
         self.rates_ = []
+        self.starts_ = []
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.starts_.append(len(self.rates_))
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
         if training:
@@ -31,32 +35,34 @@ class Rates(Callback):
 
 
 def rates_of(case, **params):
+    """Learning rates of each step, one array for each of the trainings of a fit."""
     rates = Rates()
     case.fitted(callbacks=[rates], **params)
-    return np.array(rates.rates_)
+    assert len(rates.starts_) == len(case.stages)
+    return np.split(np.array(rates.rates_), rates.starts_[1:])
 
 
 def test_learning_rate_is_constant_without_schedule(case):
-    rates = rates_of(case, lr=0.02, lr_schedule=None)
-    assert (rates == rates[0]).all()
-    assert 0.02 in rates
+    for rates in rates_of(case, lr=0.02, lr_schedule=None):
+        assert (rates == rates[0]).all()
+        assert 0.02 in rates
 
 
 def test_linear_schedule_falls_to_zero_after_the_last_step(case):
-    rates = rates_of(case, lr=0.02, lr_schedule="linear").max(axis=1)
-    n_steps = len(rates)
-    expected = [rates[0] * (1 - step / n_steps) for step in range(n_steps)]
-    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    for part in rates_of(case, lr=0.02, lr_schedule="linear"):
+        rates, n_steps = part.max(axis=1), len(part)
+        expected = [rates[0] * (1 - step / n_steps) for step in range(n_steps)]
+        np.testing.assert_allclose(rates, expected, rtol=1e-12)
 
 
 def test_cosine_schedule_is_half_a_cosine(case):
-    rates = rates_of(case, lr=0.02, lr_schedule="cosine").max(axis=1)
-    n_steps = len(rates)
-    expected = [
-        rates[0] * (1 + math.cos(math.pi * step / n_steps)) / 2
-        for step in range(n_steps)
-    ]
-    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    for part in rates_of(case, lr=0.02, lr_schedule="cosine"):
+        rates, n_steps = part.max(axis=1), len(part)
+        expected = [
+            rates[0] * (1 + math.cos(math.pi * step / n_steps)) / 2
+            for step in range(n_steps)
+        ]
+        np.testing.assert_allclose(rates, expected, rtol=1e-12)
 
 
 def test_class_vectors_learn_faster_than_the_network(blobs):

@@ -13,7 +13,6 @@ from skdeep.metric_learning._augment import AUGMENTATIONS, resolve_augment
 from skdeep.metric_learning._batches import (
     ClassBalancedBatches,
     check_pairs,
-    hold_out_classes,
 )
 from skdeep.metric_learning._calibration import VALIDATION_METRICS
 from skdeep.metric_learning._losses import (
@@ -32,6 +31,7 @@ from skdeep.metric_learning._modules import (
 )
 from skdeep.metric_learning._verification import VerificationMixin
 from skdeep.nn import find_image_shape, seed_dropout
+from skdeep.utils._classes import hold_out_classes
 from skdeep.utils._params import Interval, ListOf, StrOptions
 from skdeep.utils._torch import make_generator, resolve_device
 from skdeep.utils._validation import encode_labels, flatten_images, validate_rows

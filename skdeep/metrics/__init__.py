@@ -23,10 +23,12 @@ from skdeep.metrics._multilabel_scorer import (
     precision_at_3,
     precision_at_5,
 )
+from skdeep.metrics._plot._cluster_tree import ClusterTreeDisplay
 from skdeep.metrics._plot._consistency import ThresholdConsistencyDisplay
 from skdeep.metrics._plot._consistency_accuracy import ConsistencyAccuracyDisplay
 from skdeep.metrics._plot._far_frr import FarFrrDisplay
 from skdeep.metrics._plot._label_order import LabelOrderDisplay
+from skdeep.metrics._plot._tau_path import TauPathDisplay
 from skdeep.metrics._retrieval import map_at_r_score, recall_at_k_score
 from skdeep.metrics._scorer import (
     consistency_constrained_refit,
@@ -48,9 +50,11 @@ from skdeep.metrics._verification import (
 )
 
 __all__ = [
+    "ClusterTreeDisplay",
     "ConsistencyAccuracyDisplay",
     "FarFrrDisplay",
     "LabelOrderDisplay",
+    "TauPathDisplay",
     "ThresholdConsistencyDisplay",
     "bcubed_f",
     "bcubed_f_score",

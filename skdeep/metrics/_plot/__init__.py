@@ -1,1 +1,1 @@
-"""Pictures of threshold consistency; matplotlib is imported when one is drawn."""
+"""Pictures of scores and of what models found; matplotlib is imported when one is drawn."""

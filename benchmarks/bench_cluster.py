@@ -1,0 +1,245 @@
+"""Clusters of rows whose classes nobody has seen, beside what clusterers of others find.
+
+Classes are disjoint between all parts of a set. Parameters are chosen on the fit rows, as
+the point of a grid with the largest mean of pairwise and BCubed F, and reported on the
+test rows, whose labels serve the score alone.
+
+* ``omniglot``: features of characters, 344 test classes of 20 rows.
+* ``clinc150``: features of short texts, 50 test classes of 150 rows.
+* ``long_tail``: synthetic rows, classes of 1 to some thousands; 10,000 rows to fit, tests
+  of 20,000 and of 50,000 rows, all of different classes.
+
+Rows that DBSCAN and HDBSCAN call noise count as clusters of one row. CPU seconds are those
+of one thread for the test rows, from the rows to the labels, k-NN graph included.
+
+Run ``bench_cluster.py [--data name ...] [--models name ...]``. The peers beside
+scikit-learn need ``igraph``, ``infomap``, ``finch-clust`` and ``scikit-network``; those that
+are not installed are left out. Rows of the results file that are not computed again are
+kept.
+"""
+
+import argparse
+import csv
+import pathlib
+import time
+import warnings
+from collections import namedtuple
+
+import numpy as np
+from _cluster_peers import LARGEST_DENSE, counted_peers, tuned_peers
+from _long_tail import make_long_tail
+from _tools import RESULTS, report
+from sklearn.metrics import normalized_mutual_info_score
+from sklearn.model_selection import ParameterGrid
+from threadpoolctl import threadpool_limits
+
+from skdeep.cluster import HiLanderClusterer
+from skdeep.metrics import bcubed_f_score, pairwise_f_score
+
+DATA = pathlib.Path(__file__).parent / "data"
+SETS = ["omniglot", "clinc150", "long_tail"]
+
+# Problem.encoder: rows of the classes behind the features, or None; Problem.fit: rows of
+# other known classes; both pairs of X and y. Problem.tests: name -> pair of X and y
+Problem = namedtuple("Problem", "encoder fit tests")
+
+
+SEEDS = (0, 1, 2)
+# the recipe of the published program in fewer epochs, with the rate that learns in them
+PAPER = {
+    "mode": "paper",
+    "optimizer": "sgd",
+    "optimizer_params": {"momentum": 0.9},
+    "weight_decay": 1e-5,
+    "lr": 0.1,
+    "max_grad_norm": 5.0,
+    "max_epochs": 30,
+}
+
+
+def default(problem, seed):
+    """Our defaults; the number of neighbours is chosen by `fit`."""
+    return HiLanderClusterer(random_state=seed).fit(*problem.fit)
+
+
+def without_labels(problem, seed):
+    """The built-in networks."""
+    return HiLanderClusterer(random_state=seed).fit(problem.fit[0][:100])
+
+
+def from_scratch(problem, seed):
+    """Our defaults without the built-in networks to start from."""
+    return HiLanderClusterer(init="random", random_state=seed).fit(*problem.fit)
+
+
+def tree(problem, seed):
+    """Trees instead of communities."""
+    return HiLanderClusterer(decode="tree", random_state=seed).fit(*problem.fit)
+
+
+def paper(problem, seed):
+    """The published method; its threshold chosen on one half of the fit classes."""
+    X, y = problem.fit
+    half = y % 2 == 0
+    model = HiLanderClusterer(random_state=seed, **PAPER).fit(X[half], y[half])
+    values = {}
+    for tau in np.arange(1, 10) / 10:
+        labels = model.set_params(tau=tau).predict(X[~half])
+        values[tau] = quality(y[~half], labels)
+    best = max(values, key=values.get)
+    return HiLanderClusterer(random_state=seed, **{**PAPER, "tau": best}).fit(X, y)
+
+
+ours = {
+    "HiLanderClusterer": default,
+    "no labels: built-in networks": without_labels,
+    "networks from scratch": from_scratch,
+    'decode="tree"': tree,
+    'mode="paper"': paper,
+}
+
+
+def load(name):
+    """Rows and classes of a set, as a `Problem`."""
+    if name == "long_tail":
+        tests = {f"{name}_{n}": make_long_tail(n, 0) for n in (20_000, 50_000)}
+        return Problem(None, make_long_tail(10_000, 1), tests)
+    with np.load(DATA / f"{name}_features.npz") as file:
+        X, y, split = file["X"].astype(np.float32), file["y"], file["split"]
+    X /= np.linalg.norm(X, axis=1, keepdims=True)  # float16 has rounded the lengths
+    encoder, fit, test = ((X[split == part], y[split == part]) for part in range(3))
+    return Problem(encoder, fit, {name: test})
+
+
+def evaluate(y, labels):
+    """What is reported of a clustering."""
+    return {
+        "pairwise_f": float(pairwise_f_score(y, labels)),
+        "bcubed_f": float(bcubed_f_score(y, labels)),
+        "nmi": float(normalized_mutual_info_score(y, labels)),
+        "n_clusters": len(np.unique(labels)),
+    }
+
+
+def quality(y, labels):
+    """What parameters are chosen by."""
+    return (pairwise_f_score(y, labels) + bcubed_f_score(y, labels)) / 2
+
+
+def choose(cluster, grid, X, y):
+    """Best point of a grid and its quality."""
+    best = (-np.inf, None)
+    for params in ParameterGrid(grid):
+        value = float(quality(y, cluster(X, **params)))
+        if value > best[0]:
+            best = (value, params)
+    return best
+
+
+def describe(params):
+    return " ".join(f"{key}={value}" for key, value in params.items())
+
+
+def timed(data, name, cluster, X, y, params, **extra):
+    """One row of the table: a clustering of test rows."""
+    about = {"data": data, "model": name}
+    if name.startswith("Agglomerative") and len(X) > LARGEST_DENSE:
+        return {**about, "params": "skipped: needs all pairs in memory"}
+    start = time.process_time()
+    labels = cluster(X, **params)
+    seconds = time.process_time() - start
+    scores = evaluate(y, labels)
+    return {
+        **about,
+        **scores,
+        "cpu_seconds": seconds,
+        "params": describe(params),
+        **extra,
+    }
+
+
+def peer_rows(problem, wanted):
+    """Rows of the clusterers of others."""
+    for name, (cluster, grid) in tuned_peers().items():
+        if wanted(name):
+            value, params = choose(cluster, grid, *problem.fit)
+            for data, (X, y) in problem.tests.items():
+                yield timed(
+                    data, name, cluster, X, y, params, quality_on_fit_rows=value
+                )
+    for data, (X, y) in problem.tests.items():
+        for name, (cluster, params) in counted_peers(problem.fit[1], X, y).items():
+            if wanted(name):
+                yield timed(data, name, cluster, X, y, params)
+
+
+def our_rows(problem, wanted):
+    """Rows of our own estimators: means over the seeds, and standard deviations."""
+    for name, fit in ours.items():
+        if not wanted(name):
+            continue
+        found = {data: [] for data in problem.tests}
+        for seed in SEEDS:
+            start = time.process_time()
+            model = fit(problem, seed)
+            seconds = time.process_time() - start
+            for data, (X, y) in problem.tests.items():
+                row = timed(data, name, model.predict, X, y, {})
+                row |= {"cpu_seconds_fit": seconds}
+                row["params"] = f"n_neighbors={model.n_neighbors_} tau={model.tau_}"
+                found[data].append(row)
+        for rows in found.values():
+            yield summary(rows)
+
+
+def summary(rows):
+    """Means of the numbers in rows of several seeds, and deviations of the scores."""
+    last = rows[-1]
+    row = {
+        key: float(np.mean([row[key] for row in rows])) if is_number(value) else value
+        for key, value in last.items()
+    }
+    for key in ("pairwise_f", "bcubed_f", "nmi"):
+        row[f"{key}_sd"] = float(np.std([row[key] for row in rows], ddof=1))
+    return row
+
+
+def is_number(value):
+    return isinstance(value, (int, float))
+
+
+def keep_others(name, rows):
+    """The rows of a results file that are not computed again, and the new ones."""
+    path = RESULTS / f"{name}.csv"
+    if not path.exists():
+        return rows
+    new = {(row["data"], row["model"]) for row in rows}
+    with open(path, newline="") as file:
+        old = [r for r in csv.DictReader(file) if (r["data"], r["model"]) not in new]
+    return sorted(old + rows, key=lambda row: row["data"])
+
+
+PARTS = {"cluster_peers": peer_rows, "cluster_ours": our_rows}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", nargs="*", default=SETS)
+    parser.add_argument("--models", nargs="*")
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+    def wanted(name):
+        return not options.models or name in options.models
+
+    with threadpool_limits(1):
+        for data in options.data:
+            problem = load(data)
+            for part, rows_of in PARTS.items():
+                rows = list(rows_of(problem, wanted))
+                if rows:
+                    report(part, keep_others(part, rows))
+
+
+if __name__ == "__main__":
+    main()
