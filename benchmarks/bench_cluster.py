@@ -219,7 +219,7 @@ def keep_others(name, rows):
     return sorted(old + rows, key=lambda row: row["data"])
 
 
-PARTS = {"cluster_peers": peer_rows, "cluster_ours": our_rows}
+PARTS = {"cluster_peers": peer_rows, "cluster": our_rows}
 
 
 def main():

@@ -37,8 +37,9 @@ class ShardedSearch:
         Cells that each row goes to. More find more of the true neighbours, for a cost
         that grows with the square. As many as there are cells make the search exact.
 
-    map : callable, default=map
-        ``map(function, tasks)`` returns the results in the order of the tasks:
+    map : callable or None, default=None
+        ``map(function, tasks)`` returns the results in the order of the tasks; None is
+        the built-in function. Others are
         ``ThreadPoolExecutor().map``, ``ProcessPoolExecutor().map``, or a function of
         your own around joblib, Dask or Ray. Function, tasks and results can be pickled.
 
@@ -68,7 +69,7 @@ class ShardedSearch:
     (1797, 10)
     """
 
-    def __init__(self, shard_size=4000, *, n_probes=2, map=map, random_state=0):
+    def __init__(self, shard_size=4000, *, n_probes=2, map=None, random_state=0):
         self.shard_size = shard_size
         self.n_probes = n_probes
         self.map = map
@@ -104,7 +105,7 @@ class ShardedSearch:
         ids = np.full((len(X), n_neighbors), len(X))
         values = np.full(ids.shape, -np.inf, np.float32)
         search = partial(search_cell, n_neighbors=n_neighbors)
-        for rows, (found, near) in zip(cells, self.map(search, (X[c] for c in cells))):
+        for rows, (found, near) in zip(cells, self._run(search, (X[c] for c in cells))):
             ids[rows], values[rows] = merge_lists(
                 ids[rows], values[rows], rows[found], near
             )
@@ -113,6 +114,9 @@ class ShardedSearch:
             ids[lonely], values[lonely] = search_all(X, lonely, n_neighbors)
         return ids, values
 
+    def _run(self, function, tasks):
+        return (map if self.map is None else self.map)(function, tasks)
+
     def _check(self):
         for name in ("shard_size", "n_probes"):
             value = getattr(self, name)
@@ -120,7 +124,7 @@ class ShardedSearch:
                 raise InvalidParameterError(
                     f"`{name}` must be an int of at least 1, got {value!r}."
                 )
-        if not callable(self.map):
+        if self.map is not None and not callable(self.map):
             raise InvalidParameterError(
                 "`map` must be a function like the built-in one, got "
                 f"{self.map!r}; of an executor pass its method: map=executor.map."
@@ -136,7 +140,7 @@ class ShardedSearch:
         nearest = partial(nearest_cells, centers=centers, n_probes=n_probes)
         starts = range(0, len(X), _ROWS_AT_ONCE)
         blocks = (X[start : start + _ROWS_AT_ONCE] for start in starts)
-        cell = np.concatenate(list(self.map(nearest, blocks))).ravel()
+        cell = np.concatenate(list(self._run(nearest, blocks))).ravel()
         rows = np.repeat(np.arange(len(X)), n_probes)
         order = np.argsort(cell, kind="stable")
         ends = np.cumsum(np.bincount(cell))[:-1]

@@ -27,6 +27,7 @@ LEVELS = {
     "nn": 1,
     "_metric_spaces": 1,
     "_tiled_search": 1,
+    "_sharded_search": 1,
     "neighbors": 1,
     "metrics": 1,
     "model_selection": 1,

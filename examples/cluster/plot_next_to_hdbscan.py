@@ -80,6 +80,9 @@ fig.legend(handles, measures, loc="outside right center", frameon=False)
 plt.show()
 
 # %%
+# Pixels of thin strokes say little about which character they show: no clusterer finds the forty
+# classes in them. That is a matter of the embedding, not of the clusterer.
+#
 # The parameters keep their meaning: `n_neighbors` is the size of a neighbourhood, `resolution` and
 # `tau` say how much has to speak for a link. With classes that are known, even few, `fit(X, y)`
 # learns all that from the data; see `plot_unseen_characters`.

@@ -229,7 +229,11 @@ def choose(est, parts, search):
     levels = [rows.graph(min(most, len(rows) - 1), search) for rows, _ in parts]
     networks = builtin_networks().to(est.device_)
     scores = {}
+    sizes = np.concatenate([np.bincount(y)[y] for _, y in parts])
+    most = max(CHOICES["n_neighbors"][0], np.median(sizes))  # of the class of a row
     for k in choices_of(est, "n_neighbors"):
+        if k > most and est.n_neighbors == "auto":
+            continue
         graphs = [
             RowGraph(nearer(level, k), "structural").look_twice(networks)
             for level in levels

@@ -46,8 +46,8 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
     Parameters
     ----------
     n_neighbors : int or "auto", default="auto"
-        Neighbours of a row in the graph. "auto" takes of 10, 20 and 40 the number with
-        which the built-in networks, which have not seen the classes, cluster them best;
+        Neighbours of a row in the graph. "auto" takes of 10, 20 and 40, but not
+        of more than the usual size of a class, the number with which the built-in networks, which have not seen the classes, cluster them best;
         it is 15 without labels, and 9 in mode "paper".
 
     mode : {"structural", "paper"}, default="structural"
@@ -270,8 +270,9 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
 
     Notes
     -----
-    After the search for neighbours, `predict` takes O(n_samples n_neighbors
-    (n_neighbors + n_features)) time, and memory for some thirty numbers per edge.
+    After the search for neighbours, `predict` takes
+    O(n_samples n_neighbors (n_neighbors + n_features)) time, and memory for some thirty
+    numbers per edge.
 
     Beyond the paper: edges are described by the graph around them, not by coordinates;
     all edges teach, so that probabilities are calibrated; each edge is looked at twice;

@@ -40,7 +40,8 @@ def partition(neighbors, probability, density, resolution):
         without such a neighbour.
 
     parent_proba : ndarray of shape (n,)
-        Probability of the edge to the parent, 0 if there is no edge.
+        Probability of the edge to the parent; if there is none, of the most probable
+        edge into the community. 0 for a peak.
 
     References
     ----------
@@ -96,8 +97,9 @@ def plant_trees(group, neighbors, probability, density):
         neighbors, np.where(inside, probability, -1), density, tau=0
     )
     peak = find_peaks(group, density)[group]
-    orphan = parent == np.arange(len(parent))
-    return np.where(orphan, peak, parent), parent_proba
+    orphan = (parent == np.arange(len(parent))) & (peak != parent)
+    best = np.where(inside, probability, 0).max(axis=1, initial=0)
+    return np.where(orphan, peak, parent), np.where(orphan, best, parent_proba)
 
 
 def find_communities(neighbors, probability, resolution):

@@ -10,6 +10,9 @@ from sklearn.metrics import normalized_mutual_info_score
 from skdeep.exceptions import InvalidParameterError
 from skdeep.metrics import bcubed_f_score, pairwise_f_score
 
+# heights of merges that make the clusters are clipped to exactly 1 - tau
+_ROUNDING = 1e-9
+
 
 @dataclass
 class ClusterResult:
@@ -42,11 +45,11 @@ class ClusterResult:
     open_edges : tuple of three ndarray of shape (n_edges,)
         Rows at both ends, and the probability, of edges between different clusters.
 
-    knn_recall : float
+    knn_recall : float, default=1.0
         Share of the true nearest neighbours in the graph, measured on a sample of the
         rows; 1 for an exact search.
 
-    graph : tuple or None
+    graph : tuple or None, default=None
         Rows, neighbours, similarities and probabilities, to attach further rows to.
     """
 
@@ -112,7 +115,7 @@ class ClusterResult:
             raise InvalidParameterError(f"`tau` must be in [0, 1], got {tau!r}.")
         n = len(self.labels)
         ends, others, heights = self._edges()
-        kept = heights <= 1 - tau
+        kept = heights <= 1 - tau + _ROUNDING
         ones = np.ones(np.count_nonzero(kept), bool)
         links = sp.coo_array((ones, (ends[kept], others[kept])), (n, n))
         _, component = connected_components(links, directed=False)
@@ -158,7 +161,7 @@ class ClusterResult:
         limit = 1 - self.tau
         inside = np.minimum(1 - self.parent_proba[linked].astype(float), limit)
         ends, others, probability = self.open_edges
-        between = np.maximum(1 - probability.astype(float), np.nextafter(limit, 2))
+        between = np.maximum(1 - probability.astype(float), limit + 2 * _ROUNDING)
         return (
             np.concatenate([linked, ends]),
             np.concatenate([self.parent[linked], others]),

@@ -224,8 +224,9 @@ def join(results, parts, n):
 def attach(est, result, rows):
     """Clusters of further rows, beside those that are there.
 
-    A row joins the cluster that its neighbours among the known rows speak for, if one of
-    them links to it with more than `tau`. What is left over links among itself.
+    A row joins the cluster of level 0 that gains most by it, as in `partition`; with
+    trees, the one whose links to it are most probable in sum, if one of them exceeds
+    `tau`. What is left over links among itself.
 
     Parameters
     ----------
@@ -256,11 +257,17 @@ def attach(est, result, rows):
     probability = link_all(est, level)
     heights = density(probability, level.similarity)
     is_known, mine = found < n_known, probability[new]
-    votes = np.where(is_known, mine, 0)
-    cluster_of = np.where(is_known, result.labels[np.where(is_known, found, 0)], -1)
-    same = cluster_of[:, :, None] == cluster_of[:, None, :]
-    winner = np.where(is_known, (same * votes[:, None, :]).sum(2), -1).argmax(1)
-    joins = votes.max(1) > tau
+    by_gain = est._module_args["mode"] == "structural" and est.decode == "partition"
+    base = result.level_labels[0] if by_gain else result.labels
+    votes = np.where(is_known, mine**2 / 2 if by_gain else mine, 0)
+    target = np.where(is_known, base[np.where(is_known, found, 0)], -1)
+    same = target[:, :, None] == target[:, None, :]  # (n_rows, k, k)
+    worth = (same * votes[:, None, :]).sum(2)
+    if by_gain:
+        worth -= settled(est, "resolution") * np.bincount(base)[target]
+    worth = np.where(is_known, worth, -np.inf)
+    winner = worth.argmax(1)
+    joins = worth.max(1) > 0 if by_gain else np.where(is_known, mine, 0).max(1) > tau
     parent, _ = link(
         level.neighbors,
         np.where(level.neighbors < n_known, -1, probability),

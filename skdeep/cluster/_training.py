@@ -15,7 +15,6 @@ _RESOLUTION_FACTORS = (0.5, 1, 2, 4, 8)
 _TAUS = (0.4, 0.5, 0.6, 0.7)
 # groups are few, and passes over them cheap
 GROUP_EPOCHS_FACTOR = 3
-_N_MERGES = 4
 
 
 @dataclass
@@ -162,7 +161,9 @@ def group_examples(cuts, network, settings, search):
         From `cut_rows`.
 
     network : LinkNetwork or None
-        What merges the clusters for further examples, a few times.
+        What merges the clusters for further examples: all probable links at once, so
+        that wrong ones are among them. Networks that learned from merges in the
+        careful way of `merge_pairs` merged too much.
 
     settings, search
         See `train_networks`.
@@ -174,21 +175,26 @@ def group_examples(cuts, network, settings, search):
     """
     examples = []
     for scene, nodes, group in cuts:
+        if len(nodes) < 3:
+            continue
         groups = Groups(scene.graph, nodes, group)
-        for _ in range(1 if network is None else _N_MERGES):
-            if len(groups.nodes) < 3:
-                break
+        graph = groups.graph(search)
+        examples.append(groups_example(scene, graph, group))
+        if network is None:
+            continue
+        parent, _ = graph.merge(network, "tree", tau=0.5)
+        step, nodes, _ = merge_nodes(graph.level, parent, settings["node_feature"])
+        groups.merge(step, nodes)
+        if len(nodes) >= 3:
             graph = groups.graph(search)
-            owner, taught = owners(scene, group, len(groups.nodes))
-            examples.append(example(graph.level, graph.features, owner, taught))
-            if network is not None:
-                parent, _ = graph.merge(network, settings["decode"], settings["tau"])
-                step, nodes, _ = merge_nodes(
-                    graph.level, parent, settings["node_feature"]
-                )
-                groups.merge(step, nodes)
-                group = step[group]
+            examples.append(groups_example(scene, graph, step[group]))
     return examples
+
+
+def groups_example(scene, graph, group):
+    """What `EdgeBatches` takes, about the graph over the clusters of a scene."""
+    owner, taught = owners(scene, group, len(graph.level))
+    return example(graph.level, graph.features, owner, taught)
 
 
 def owners(scene, group, n_groups):

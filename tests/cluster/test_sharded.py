@@ -142,9 +142,6 @@ def test_faiss_finds_the_same_neighbours(X):
 
 
 @pytest.mark.slow
-# what dask leaves to the garbage collector when its processes end
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_dask_gives_the_labels_of_a_single_process(X):
     distributed = pytest.importorskip("distributed")
     with (
