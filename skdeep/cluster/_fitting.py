@@ -23,7 +23,6 @@ from skdeep.cluster._running import (
 )
 from skdeep.cluster._structural import RowGraph, cluster, n_features
 from skdeep.cluster._training import (
-    GROUP_EPOCHS_FACTOR,
     Scene,
     train_networks,
 )
@@ -35,9 +34,10 @@ from skdeep.utils._torch import build, make_generator
 
 PAPER_NEIGHBORS = 9
 BUILTIN_WEIGHTS = "links.safetensors"
+BUILTIN_KIND = "structural"
 BUILTIN_ARGS = {
     "mode": "structural",
-    "n_features": n_features("structural", 0),
+    "n_features": n_features(BUILTIN_KIND, 0),
     "hidden_layer_sizes": (64, 64),
 }
 # what "auto" is without labels, and what it chooses from
@@ -47,6 +47,10 @@ CHOICES = {
     "tau": (0.5, 0.6, 0.7, 0.8),
     "resolution": (0.005, 0.01, 0.02, 0.04, 0.08),
 }
+_AS_GOOD = 0.01  # scores that differ by less are alike
+# Groups are few, and networks that know nothing yet need more passes over them. More
+# than one pass would make the built-in ones forget what few groups cannot teach.
+_GROUP_FACTOR = {"builtin": 1, "random": 3}
 _N_PARTS = 4  # trainings of the default mode
 
 
@@ -117,10 +121,19 @@ def start_networks(est, n_coordinates, generator):
         check_same_network(est, args)
         return copy.deepcopy(est.module_)
     est._module_args = args
-    if est.init == "builtin" or (est.init == "auto" and args == BUILTIN_ARGS):
+    if start_of(est) == "builtin":
         check_builtin_fits(args)
         return builtin_networks()
     return build(lambda: make_network(**est._module_args), generator=generator)
+
+
+def start_of(est):
+    """What "auto" means for `init`."""
+    if est.init != "auto":
+        return est.init
+    structural = est.edge_features == BUILTIN_KIND
+    sizes = tuple(est.hidden_layer_sizes) == BUILTIN_ARGS["hidden_layer_sizes"]
+    return "builtin" if structural and sizes else "random"
 
 
 def check_builtin_fits(args):
@@ -145,7 +158,8 @@ def check_same_network(est, args):
 
 def train_stages(est, module, scenes, search, generator, data):
     """Train the networks one after the other, as one fit with one history."""
-    total = est.max_epochs * (2 + 2 * GROUP_EPOCHS_FACTOR)
+    factor = _GROUP_FACTOR[start_of(est)]
+    total = est.max_epochs * (2 + 2 * factor)
     options = {"n_parts": _N_PARTS, "module": module}
     listeners = bridge(est, *data, total, **options)
     go_on = est.warm_start and hasattr(est, "history_")
@@ -170,7 +184,7 @@ def train_stages(est, module, scenes, search, generator, data):
         module,
         scenes,
         train,
-        settings=decoding(est) | {"batch_size": est.batch_size},
+        settings=decoding(est) | {"batch_size": est.batch_size, "group_factor": factor},
         search=search,
         generator=generator,
     )
@@ -246,7 +260,11 @@ def choose(est, parts, search):
                 scores[k, tau, resolution] = np.mean(
                     [quality(y, labels) for (_, y), labels in zip(parts, found)]
                 )
-    est.n_neighbors_, est.tau_, est.resolution_ = max(scores, key=scores.get)
+    # the fewest neighbours that do about as well: more of them cost time
+    enough = max(scores.values()) - _AS_GOOD
+    fewest = min(k for (k, _, _), score in scores.items() if score >= enough)
+    rivals = {key: score for key, score in scores.items() if key[0] == fewest}
+    est.n_neighbors_, est.tau_, est.resolution_ = max(rivals, key=rivals.get)
 
 
 def choices_of(est, name):

@@ -135,8 +135,8 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         What `tau` is compared with: link probabilities or similarities. Mode "paper".
 
     max_epochs : int, default=10
-        Passes over the training edges for each look at the rows; three times as many
-        for groups of rows. The paper takes 250.
+        Passes over the training edges for each of two looks at the rows; as many, or
+        three times as many without built-in networks, for groups of rows. The paper takes 250.
 
     batch_size : int, default=4096
         Edges of a batch; rows of a batch in mode "paper".

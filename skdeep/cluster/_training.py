@@ -13,8 +13,6 @@ from skdeep.cluster._structural import Groups, RowGraph
 # finer than the one in use, so that any mistake of it has been seen
 _RESOLUTION_FACTORS = (0.5, 1, 2, 4, 8)
 _TAUS = (0.4, 0.5, 0.6, 0.7)
-# groups are few, and passes over them cheap
-GROUP_EPOCHS_FACTOR = 3
 
 
 @dataclass
@@ -87,7 +85,8 @@ def train_networks(networks, scenes, train, *, settings, search, generator):
         argument is batches of rows that are not taught, or None.
 
     settings : dict
-        ``batch_size``, ``decode``, ``resolution``, ``tau`` and ``node_feature``.
+        ``batch_size``, ``decode``, ``resolution``, ``tau``, ``node_feature``, and
+        ``group_factor``, by which passes over groups outnumber those over rows.
 
     search : callable
         See `make_level`.
@@ -114,7 +113,7 @@ def train_networks(networks, scenes, train, *, settings, search, generator):
         if network is not None:
             examples = group_examples(cuts, network, settings, search)
         batches = EdgeBatches(examples, size, generator)
-        fit_network(networks.groups, batches, None, train, GROUP_EPOCHS_FACTOR)
+        fit_network(networks.groups, batches, None, train, settings["group_factor"])
 
 
 def fit_network(network, batches, held_out, train, epochs_factor):

@@ -9,6 +9,7 @@ import torch
 from crowds import crowd, same_partition, small_clusterer
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.cluster import HDBSCAN
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -49,7 +50,8 @@ def test_without_labels_it_is_a_clusterer_like_any_other(new):
     X, y = new
     model = HiLanderClusterer(6)
     labels = model.fit_predict(X)
-    assert bcubed_f_score(y, labels) > 0.9
+    by_density = HDBSCAN(copy=True).fit_predict(X)
+    assert bcubed_f_score(y, labels) > max(0.8, bcubed_f_score(y, by_density))
     assert_array_equal(model.labels_, labels)
     assert_array_equal(model.predict(X), labels)
     assert model.classes_ is None
