@@ -34,7 +34,9 @@ def neighbour_graph(X, k):
     """Symmetric k-NN graph as a sparse matrix of similarities."""
     indices, similarities = nearest(X, k)
     starts = np.arange(0, indices.size + 1, k)
-    graph = sp.csr_matrix((similarities.ravel(), indices.ravel(), starts))
+    graph = sp.csr_matrix(
+        (similarities.ravel(), indices.ravel(), starts), (len(X), len(X))
+    )
     return graph.maximum(graph.T)
 
 

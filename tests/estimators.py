@@ -224,14 +224,14 @@ CASES = [
         by_row=False,
         contradicting={},
         stages=(1, 1, 3, 3),
-        bytes_per_row=64,
+        bytes_per_row=128,
     ),
     Case(
         small_clusterer(mode="paper", hidden_size=8),
         three_blobs,
         note="paper",
         contract=False,
-        bytes_per_row=64,
+        bytes_per_row=128,
         by_row=False,
         contradicting={
             "fit_levels": (2, 3),
