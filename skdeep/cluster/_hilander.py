@@ -207,7 +207,7 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
     level_labels_ : list of ndarray of shape (n_samples,)
         Clusters after each level; empty if `groups` were given.
 
-    peaks_ : ndarray of shape (n_clusters_,)
+    peaks_ : ndarray of shape (`n_clusters_`,)
         Row at the root of each cluster.
 
     density_ : ndarray of shape (n_samples,)
@@ -259,7 +259,7 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
     n_features_in_ : int
         Number of features seen in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen in `fit`, if X has names that are all text.
 
     See Also

@@ -83,7 +83,7 @@ class CrossFitTransformer(
     n_features_in_ : int
         Number of features seen in `fit`, if `estimator_` knows it.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if `estimator_` knows them.
 
     See Also
@@ -95,7 +95,7 @@ class CrossFitTransformer(
     Notes
     -----
     `fit_transform` costs one fit of `estimator` for each fold and one for all rows, and
-    O(n_samples * n_blocks_ * n_components_) memory, or the non-zero values if the
+    ``O(n_samples * n_blocks_ * n_components_)`` memory, or the non-zero values if the
     features are sparse. `fit` costs a single fit, and O(n_samples) for the folds; it
     takes the width of a block from `estimator_`, whereas `fit_transform` takes that of
     the widest copy.
@@ -188,7 +188,7 @@ class CrossFitTransformer(
 
         Returns
         -------
-        X_new : ndarray or CSR of shape (n_samples, n_blocks_ * n_components_)
+        X_new : ndarray or CSR of shape (n_samples, `n_blocks_` * `n_components_`)
             Features of each row in the block of its fold; not those of `transform`.
         """
         X, y, folds, params = self._start(X, y, params, "fit_transform")
@@ -223,7 +223,7 @@ class CrossFitTransformer(
 
         Returns
         -------
-        X_new : ndarray or CSR of shape (n_samples, n_blocks_ * n_components_)
+        X_new : ndarray or CSR of shape (n_samples, `n_blocks_` * `n_components_`)
             Features in the first block of columns, zeros in the others.
         """
         check_is_fitted(self)
