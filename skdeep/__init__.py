@@ -12,6 +12,7 @@ _SUBMODULES = (
     "cluster",
     "datasets",
     "exceptions",
+    "few_shot",
     "metric_learning",
     "metrics",
     "model_selection",
@@ -21,7 +22,9 @@ _SUBMODULES = (
 )
 _PUBLIC = {
     "DynamicChainClassifier": "multilabel",
+    "FewShotClassifier": "few_shot",
     "HiLanderClusterer": "cluster",
+    "SemiSupervisedMetaLearner": "few_shot",
     "TCMEmbedder": "metric_learning",
     "inspect": "_persistence",
     "load": "_persistence",
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
         cluster,
         datasets,
         exceptions,
+        few_shot,
         metric_learning,
         metrics,
         model_selection,
@@ -59,6 +63,10 @@ if TYPE_CHECKING:
     )
     from skdeep._persistence import inspect, load, save  # noqa: F401
     from skdeep.cluster import HiLanderClusterer  # noqa: F401
+    from skdeep.few_shot import (  # noqa: F401
+        FewShotClassifier,
+        SemiSupervisedMetaLearner,
+    )
     from skdeep.metric_learning import TCMEmbedder  # noqa: F401
     from skdeep.metrics import opis_score  # noqa: F401
     from skdeep.multilabel import DynamicChainClassifier  # noqa: F401

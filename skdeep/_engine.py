@@ -90,11 +90,13 @@ def take_rows(X, rows, keep_sparse=False):
 
 def move(data, device):
     """Send a tensor, a tuple or dict of them, or anything with ``.to`` to `device`."""
+    if hasattr(data, "to"):
+        return data.to(device)
     if isinstance(data, dict):
         return {name: move(value, device) for name, value in data.items()}
     if isinstance(data, (tuple, list)):
         return type(data)(move(value, device) for value in data)
-    return data.to(device) if hasattr(data, "to") else data
+    return data
 
 
 class Net(NeuralNet):

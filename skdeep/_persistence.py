@@ -23,6 +23,7 @@ _FORMAT = 1
 _CLASSES = {
     "DynamicChainClassifier": "skdeep.multilabel",
     "HiLanderClusterer": "skdeep.cluster",
+    "SemiSupervisedMetaLearner": "skdeep.few_shot",
     "TCMEmbedder": "skdeep.metric_learning",
 }
 # from a format to the next one: a function that maps (header, tensors) to such a pair

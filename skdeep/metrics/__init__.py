@@ -8,6 +8,7 @@ from skdeep.metrics._cluster import (
 )
 from skdeep.metrics._cluster_report import cluster_report
 from skdeep.metrics._cluster_scorer import bcubed_f, cluster_scores, nmi, pairwise_f
+from skdeep.metrics._few_shot_scorer import make_few_shot_scorer
 from skdeep.metrics._multilabel import (
     inverse_propensity,
     ndcg_at_k_score,
@@ -27,6 +28,7 @@ from skdeep.metrics._plot._cluster_tree import ClusterTreeDisplay
 from skdeep.metrics._plot._consistency import ThresholdConsistencyDisplay
 from skdeep.metrics._plot._consistency_accuracy import ConsistencyAccuracyDisplay
 from skdeep.metrics._plot._far_frr import FarFrrDisplay
+from skdeep.metrics._plot._few_shot import FewShotDisplay
 from skdeep.metrics._plot._label_order import LabelOrderDisplay
 from skdeep.metrics._plot._tau_path import TauPathDisplay
 from skdeep.metrics._retrieval import map_at_r_score, recall_at_k_score
@@ -53,6 +55,7 @@ __all__ = [
     "ClusterTreeDisplay",
     "ConsistencyAccuracyDisplay",
     "FarFrrDisplay",
+    "FewShotDisplay",
     "LabelOrderDisplay",
     "TauPathDisplay",
     "ThresholdConsistencyDisplay",
@@ -68,6 +71,7 @@ __all__ = [
     "get_multilabel_scorers",
     "inverse_propensity",
     "make_embedding_scorer",
+    "make_few_shot_scorer",
     "make_ranking_scorer",
     "map_at_r",
     "map_at_r_score",

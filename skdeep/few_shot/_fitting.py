@@ -1,0 +1,244 @@
+"""The fit of the meta-learner from top to bottom."""
+
+import warnings
+
+import numpy as np
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from skdeep._callbacks import bridge
+from skdeep.exceptions import InvalidParameterError
+from skdeep.few_shot._adapting import TaskRows, adapt_to_tasks
+from skdeep.few_shot._batches import EpisodeLoss, episode_accuracies
+from skdeep.few_shot._features import is_transformer, unit_rows
+from skdeep.few_shot._training import (
+    BUILTIN_ARGS,
+    EpisodePlan,
+    FewShotModel,
+    builtin_adapter,
+    choose_power,
+    features_for_training,
+    start_adapter,
+    train_backbone,
+)
+from skdeep.nn import find_image_shape
+from skdeep.utils._torch import make_generator
+
+
+def fit_learner(est, X, codes, tasks, image_shape, rng, data):
+    """Train the backbone, then the gradient network; then adapt to the known classes.
+
+    Parameters
+    ----------
+    est : SemiSupervisedMetaLearner
+        Gets the fitted attributes.
+
+    X : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32
+
+    codes : ndarray of shape (n_samples,)
+        Classes; -1 for rows without a label.
+
+    tasks : array-like of shape (n_samples,) or None
+
+    image_shape : tuple of int or None
+        Of X before it was flattened.
+
+    rng : RandomState
+
+    data : (X, y)
+        What `fit` was called with.
+    """
+    check_parameters(est)
+    earlier = last_fit(est)
+    groups = encode_tasks(tasks, codes)
+    labelled = codes >= 0
+    known = X if labelled.all() else X[labelled]
+    y, groups = codes[labelled], groups[labelled]
+    sizes = backbone_sizes(est, X.shape[1], image_shape)
+    est._transformer = est._mean = None
+    est.module_ = FewShotModel(None, None)
+    est._module_args = {"module": None, "sizes": None, "adapter": None}
+    if (
+        est.cross_fit < 2
+    ):  # as published: a backbone that knows the classes of the tasks
+        fit_backbone(est, known, y, sizes, rng)
+    features, groups = features_for_training(est, known, y, groups, sizes, rng)
+    if est.cross_fit >= 2:
+        fit_backbone(est, known, y, sizes, rng)
+
+    seed = int(rng.randint(2**31 - 1))
+    plan = EpisodePlan(est, y, groups, rng) if est.method == "sib" else None
+    est.power_ = choose_power(est, features, plan, seed)
+    rows = unit_rows(features, est.power_)
+    if est.center:
+        rows, est._mean = center_groups(features, groups, est)
+    est.method_ = "prototype" if plan is None or plan.train is None else "sib"
+    if est.method != "sib":
+        est.method_ = est.method
+    est.history_, est.n_iter_, est.best_epoch_ = [], 0, 0
+    remember(est, X, codes, rows_of_pile=False)  # callbacks may ask for answers
+    if est.method_ == "sib":
+        train_adapter(est, rows, plan, earlier, seed, rng, data)
+    elif est.method == "sib":
+        warnings.warn(
+            "There are fewer than 2 classes with 2 rows in one task, so nothing can be "
+            "learned about few-shot tasks: method='prototype' is used.",
+            UserWarning,
+            stacklevel=4,
+        )
+    est.module_ = est.module_.to(est.device_).eval()
+    remember(est, X, codes, rows_of_pile=True)
+
+
+def check_parameters(est):
+    """Refuse parameters that contradict each other."""
+    for name in ("n_way", "n_shot"):
+        value = getattr(est, name)
+        least = 2 if name == "n_way" else 1
+        if isinstance(value, (list, tuple, np.ndarray)) and (
+            len(value) != 2 or not least <= value[0] <= value[1]
+        ):
+            raise InvalidParameterError(
+                f"The {name!r} parameter must be an int or a pair (low, high) with "
+                f"{least} <= low <= high. Got {value!r} instead."
+            )
+    if not isinstance(est.phi, str) and not hasattr(est.phi, "phi_"):
+        raise InvalidParameterError(
+            "The 'phi' parameter must be 'fit', 'scratch', 'pretrained' or a fitted "
+            f"SemiSupervisedMetaLearner. Got {est.phi!r} instead."
+        )
+    if est.gradient_net == "paper" and est.phi == "pretrained":
+        raise InvalidParameterError(
+            "phi='pretrained' is the network of gradient_net='equivariant'; the "
+            "published one has to be trained, with phi='fit'."
+        )
+    backbone = est.backbone
+    usable = isinstance(backbone, (str, type(None))) or callable(backbone)
+    if not usable and not is_transformer(backbone):
+        raise InvalidParameterError(
+            "The 'backbone' parameter must be 'mlp', 'conv4', a torch module, a "
+            f"callable that makes one, a transformer or None. Got {backbone!r} instead."
+        )
+    if isinstance(backbone, str) and backbone not in ("mlp", "conv4"):
+        raise InvalidParameterError(
+            "The 'backbone' parameter must be 'mlp', 'conv4', a torch module, a "
+            f"transformer or None. Got {backbone!r} instead."
+        )
+
+
+def last_fit(est):
+    """What warm_start goes on from, or None."""
+    if not (est.warm_start and hasattr(est, "module_")):
+        return None
+    names = ("history_", "_optimizer_state")
+    return {
+        "adapter": est.module_.adapter,
+        "args": est._module_args["adapter"],
+        **{name: getattr(est, name, None) for name in names},
+    }
+
+
+def encode_tasks(tasks, codes):
+    """Task of each row as a number from 0 on."""
+    if tasks is None:
+        return np.zeros(len(codes), np.int64)
+    tasks = column_or_1d(tasks)
+    check_consistent_length(tasks, codes)
+    return np.unique(tasks, return_inverse=True)[1].astype(np.int64)
+
+
+def backbone_sizes(est, n_features, image_shape):
+    """Arguments of `make_backbone`; None if the backbone is no network."""
+    if est.backbone is None or is_transformer(est.backbone):
+        return None
+    shape = image_shape if est.image_shape is None else tuple(est.image_shape)
+    if est.backbone == "conv4":
+        given = None if shape is None else {"image_shape": shape}
+        shape = find_image_shape(given, n_features)
+    return {
+        "n_features": n_features,
+        "n_outputs": est.n_components,
+        "hidden_layer_sizes": tuple(est.hidden_layer_sizes),
+        "image_shape": shape,
+    }
+
+
+def fit_backbone(est, X, codes, sizes, rng):
+    """Train the backbone that stays."""
+    if est.backbone is None:
+        return
+    backbone = train_backbone(est, X, codes, sizes, rng)
+    if sizes is None:
+        est._transformer = backbone
+        est.module_ = FewShotModel(None, None)
+        return
+    est._module_args |= {"module": est.backbone, "sizes": sizes}
+    est.module_ = FewShotModel(backbone, None).to(est.device_)
+
+
+def center_groups(features, groups, est):
+    """Subtract the mean from the rows of each backbone; also that of the final one."""
+    if hasattr(features, "toarray"):
+        features = features.toarray()
+    powered = unit_rows(features, est.power_)
+    rows = np.empty_like(powered)
+    for group in np.unique(groups):
+        inside = groups == group
+        rows[inside] = powered[inside] - powered[inside].mean(axis=0)
+    return unit_rows(rows), powered.mean(axis=0)
+
+
+def train_adapter(est, rows, plan, earlier, seed, rng, data):
+    """Train the gradient network on tasks of the known classes."""
+    generator = make_generator(rng)
+    if earlier is not None and earlier["adapter"] is not None:
+        adapter, args = earlier["adapter"], earlier["args"]
+        asked = start_adapter(est, plan, rows.shape[1], generator)[1]
+        if args != asked:
+            raise InvalidParameterError(
+                "warm_start=True goes on with the gradient network of the last fit, but "
+                "its parameters have changed since; set warm_start=False to fit anew."
+            )
+    elif est.phi == "pretrained":
+        adapter, args = builtin_adapter(), dict(BUILTIN_ARGS)
+    else:
+        adapter, args = start_adapter(est, plan, rows.shape[1], generator)
+    est.module_.adapter = adapter.to(est.device_)
+    est._module_args = est._module_args | {"adapter": args}
+    if est.phi not in ("fit", "scratch"):
+        return
+    model, transform = est.module_, est._transformer
+    score = None
+    if plan.valid is not None:
+        tasks = plan.fixed(rows, est.n_validation_episodes, seed)
+        tasks = [tuple(part.to(est.device_) for part in pair) for pair in tasks]
+
+        def score(network):
+            return episode_accuracies(network, tasks).mean()
+
+    if earlier is not None:
+        est.history_, est._optimizer_state = (
+            earlier["history_"],
+            earlier["_optimizer_state"],
+        )
+    est._train(
+        model.adapter.train(),
+        EpisodeLoss(),
+        plan.batches(rows, est, np.random.RandomState(rng.randint(2**31 - 1))),
+        score=score,
+        go_on=earlier is not None,
+        listeners=bridge(est, *data, est.max_epochs, module=model),
+    )
+    model.adapter = est.net_.module_.eval()
+    est.module_, est._transformer = model, transform
+
+
+def remember(est, X, codes, *, rows_of_pile):
+    """Adapt to the known classes themselves."""
+    from skdeep.few_shot._learned import own_how
+
+    rows = unit_rows(est._raw_features(X), est.power_, est._mean)
+    labelled = codes >= 0
+    pile = rows[~labelled] if rows_of_pile else rows[:0]
+    task = TaskRows(rows[labelled], codes[labelled], pile)
+    ((est._state, _),) = adapt_to_tasks([task], own_how(est))
+    est._n_components = rows.shape[1]

@@ -1,0 +1,141 @@
+"""Classifiers for many tasks at once."""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
+
+from skdeep.base import use_one_thread_after_fork
+from skdeep.few_shot._adapting import TaskRows, adapt_to_tasks
+from skdeep.few_shot._classifier import FewShotClassifier
+from skdeep.few_shot._labels import encode_partly
+from skdeep.few_shot._learned import check_codes
+from skdeep.utils._params import validate_params
+
+
+def adapt_classifiers(learner, problems, options):
+    """Make a classifier for each task.
+
+    Parameters
+    ----------
+    learner : fitted SemiSupervisedMetaLearner
+
+    problems : list of (X_support, y_support, X_unlabeled or None)
+
+    options : dict
+        Parameters of `FewShotClassifier`, beside those that the learner has.
+
+    Returns
+    -------
+    classifiers : list of FewShotClassifier
+    """
+    use_one_thread_after_fork()
+    if not problems:
+        return []
+    own = {
+        name: getattr(learner, name)
+        for name in ("class_prior", "outlier_weight", "unlabeled_label")
+    }
+    prototype = FewShotClassifier(learner, **own | options)
+    validate_params(prototype)
+    learned = learner._as_learned()
+    parts = [part for X, _, pile in problems for part in (X, pile)]
+    rows = _transform_together(learned, parts)
+    tasks, labels = [], []
+    for number, (_, y, _) in enumerate(problems):
+        support, pile = rows[2 * number : 2 * number + 2]
+        classes, codes = encode_partly(prototype, y, prototype.unlabeled_label)
+        check_consistent_length(support, codes)
+        check_codes(prototype, codes)
+        if (codes < 0).any():
+            marked, support = support[codes < 0], support[codes >= 0]
+            pile = marked if pile is None else _stack([marked, pile])
+        known = codes[codes >= 0]
+        tasks.append(TaskRows(support, known, support[:0] if pile is None else pile))
+        labels.append((classes, codes))
+    how = learned.how(prototype, len(labels[0][0]))
+    found = adapt_to_tasks(tasks, how)
+    classifiers = []
+    for task, (classes, codes), (state, proba) in zip(tasks, labels, found):
+        classifier = prototype.__sklearn_clone__()
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(learner, name):
+                setattr(classifier, name, getattr(learner, name))
+        answer = proba.argmax(axis=1) if task.sizes[1] else np.zeros(0, np.int64)
+        n_marked = (codes < 0).sum()
+        codes = codes.copy()
+        codes[codes < 0] = answer[:n_marked]
+        codes = np.concatenate([codes, answer[n_marked:]])
+        classifiers.append(classifier._keep(classes, task, state, codes))
+    return classifiers
+
+
+def _transform_together(learned, parts):
+    """Unit rows of several tables, of which some may be None, in one go."""
+    given = [part for part in parts if part is not None and np.shape(part)[:1] != (0,)]
+    alike = all(isinstance(part, np.ndarray) for part in given) and (
+        len({part.shape[1:] for part in given}) == 1
+    )
+    if alike:
+        sizes = [len(part) for part in given]
+        rows = learned.learner._unit_rows(np.concatenate(given))
+        found = iter(np.split(rows, np.cumsum(sizes)[:-1]))
+    else:
+        found = (learned.learner._unit_rows(part) for part in given)
+    known = {id(part) for part in given}
+    return [next(found) if id(part) in known else None for part in parts]
+
+
+def _stack(parts):
+    if any(sp.issparse(part) for part in parts):
+        return sp.vstack(parts, format="csr")
+    return np.concatenate(parts)
+
+
+def adapt(estimator, X_support, y_support, X_unlabeled=None, **options):
+    """Make a classifier for new classes from a fitted learner or pipeline.
+
+    Parameters
+    ----------
+    estimator : fitted SemiSupervisedMetaLearner or Pipeline that ends with one
+        What was learned on other classes.
+
+    X_support : array-like of shape (n_support, ...)
+        Rows with a label, as `estimator` takes them.
+
+    y_support : array-like of shape (n_support,)
+        Labels of at least two classes.
+
+    X_unlabeled : array-like of shape (n_unlabeled, ...), default=None
+        Rows without a label.
+
+    **options : dict
+        Parameters of `FewShotClassifier`.
+
+    Returns
+    -------
+    classifier : FewShotClassifier or Pipeline
+        Fitted. For a pipeline it is a pipeline with the same earlier steps, which are
+        shared and not fitted again.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import MinMaxScaler
+    >>> from skdeep.few_shot import SemiSupervisedMetaLearner, adapt
+    >>> X, y = load_digits(return_X_y=True)
+    >>> learner = SemiSupervisedMetaLearner(phi="pretrained")
+    >>> known = make_pipeline(MinMaxScaler(), learner).fit(X[y < 5], y[y < 5])
+    >>> new = adapt(known, X[5:10], y[5:10], X[y >= 5])
+    >>> new.predict(X[5:8])
+    array([5, 6, 7])
+    """
+    if not isinstance(estimator, Pipeline):
+        return estimator.adapt(X_support, y_support, X_unlabeled, **options)
+    earlier, learner = estimator[:-1], estimator[-1]
+    if len(earlier):
+        X_support = earlier.transform(X_support)
+        X_unlabeled = None if X_unlabeled is None else earlier.transform(X_unlabeled)
+    classifier = learner.adapt(X_support, y_support, X_unlabeled, **options)
+    return Pipeline([*earlier.steps, ("fewshotclassifier", classifier)])

@@ -1,0 +1,308 @@
+"""The default method: prototypes moved by labelled rows, the pile and its neighbours.
+
+Letters: B tasks, C classes, s rows with and n rows without label, d features, K steps.
+Each step is a gradient step, in closed form, on the squared distances between rows and
+prototypes. The labels that the pile lacks are made up by the network of `_gradient_net`
+from the logits of each row and from the votes of its nearest neighbours.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from skdeep.few_shot._balanced_rules import balancing_bias
+from skdeep.few_shot._gradient_net import GradientNet, describe
+from skdeep.few_shot._tasks import Answer
+
+_TINY = 1e-6
+_ROUNDS = 3  # of Sinkhorn's iteration
+_ENTRIES_AT_ONCE = 2**24
+_A_COPY = 1 - 1e-5  # cosine
+_GREATEST_PULL = 3.0  # logarithm of what a row of the pile may count
+_FREE_LR = 3.0  # where the rates of the steps start, before the sigmoid
+
+
+class Refinement(NamedTuple):
+    """What the last look at the pile has left for further rows.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (B, s + n, d)
+        Labelled rows and pile.
+
+    there : bool Tensor of shape (B, s + n)
+        False for filling rows.
+
+    known : Tensor of shape (B, s + n, C)
+        Their labels and probabilities.
+
+    log_share : Tensor of shape (B, 1, C)
+        Logarithm of the shares of the classes.
+
+    balance : Tensor of shape (B, 1, C)
+        Added to the corrected logits, so that the pile has known shares.
+
+    statistics : nested tuple of Tensor
+        Of `GradientNet`.
+    """
+
+    rows: torch.Tensor
+    there: torch.Tensor
+    known: torch.Tensor
+    log_share: torch.Tensor
+    balance: torch.Tensor
+    statistics: tuple
+
+
+class Adapter(nn.Module):
+    """Adapt prototypes to tasks, in steps that are learned.
+
+    Parameters
+    ----------
+    n_steps : int, default=3
+        Steps, K.
+
+    n_neighbors : int, default=8
+        Rows of the same task that vote on a row.
+
+    n_units : int, default=16
+        Hidden units of the gradient network.
+
+    support_gradient : bool, default=True
+        Whether labelled rows pull at the prototypes in every step, or only make the
+        first ones.
+
+    inner_lr : float or None, default=None
+        Rate of all steps, in (0, 1]; None learns one for each.
+
+    scale : float, default=10.0
+        Where the factor on the cosines starts.
+    """
+
+    def __init__(
+        self,
+        n_steps=3,
+        n_neighbors=8,
+        n_units=16,
+        support_gradient=True,
+        inner_lr=None,
+        scale=10.0,
+    ):
+        super().__init__()
+        self.n_steps, self.n_neighbors = n_steps, n_neighbors
+        self.support_gradient, self.inner_lr = support_gradient, inner_lr
+        self.first_scale = scale
+        self.log_scale = nn.Parameter(torch.empty(n_steps + 1))
+        self.share_weight = nn.Parameter(torch.empty(n_steps + 1))
+        self.centering = nn.Parameter(torch.empty(n_steps + 1))
+        self.log_support = nn.Parameter(torch.empty(n_steps))
+        self.rate = nn.Parameter(torch.empty(n_steps))
+        self.log_concentration = nn.Parameter(torch.empty(()))
+        self.log_sharpness = nn.Parameter(torch.empty(()))
+        self.gradient_net = GradientNet(n_units)
+
+    def init_weights(self, generator):
+        """Start as expectation maximisation; nothing is drawn here."""
+        nn.init.constant_(self.log_scale, math.log(self.first_scale))
+        nn.init.constant_(self.share_weight, 0.5)
+        nn.init.constant_(self.centering, 1.0)
+        nn.init.constant_(self.log_support, 0.3)
+        nn.init.constant_(self.rate, _FREE_LR)
+        nn.init.constant_(self.log_concentration, 2.0)
+        nn.init.constant_(self.log_sharpness, 2.3)
+
+    def forward(self, tasks):
+        """Logits of the pile after each step, for training: K + 1 of shape (B, n, C)."""
+        return self._unroll(tasks, self.n_steps, None, True)[0]
+
+    def adapt(self, tasks, n_steps=None, shares=None, estimate_shares=True):
+        """Classify tasks.
+
+        Parameters
+        ----------
+        tasks : Tasks
+
+        n_steps : int or None, default=None
+            Steps; more than K repeat the last one. None is K.
+
+        shares : Tensor of shape (B, C) or None, default=None
+            Shares of the classes in the pile, if they are known.
+
+        estimate_shares : bool, default=True
+            Whether shares that are not known are estimated, or taken as equal.
+
+        Returns
+        -------
+        answer : Answer
+            Its prototypes are those of the last step.
+
+        refinement : Refinement or None
+            For `refine`; None without a pile.
+        """
+        n_steps = self.n_steps if n_steps is None else n_steps
+        if not tasks.query.shape[1]:
+            return self._without_pile(tasks, shares), None
+        estimate = estimate_shares and shares is None
+        logits, state, refinement = self._unroll(tasks, n_steps, shares, estimate)
+        prototypes, scale, bias, center = state
+        proba = logits[-1].softmax(dim=2)
+        return Answer(prototypes, scale, bias, proba, center), refinement
+
+    def refine(self, rows, logits, refinement):
+        """Correct the logits of further rows of the same tasks.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (B, m, d)
+            Of length 1.
+
+        logits : Tensor of shape (B, m, C)
+            ``scale * cosine + bias``, from the answer.
+
+        refinement : Refinement
+
+        Returns
+        -------
+        logits : Tensor of shape (B, m, C)
+            Those of the pile for rows of the pile.
+        """
+        ids, value = self._neighbors(rows, refinement.rows, refinement.there)
+        votes = gather_votes(ids, value, refinement.known)
+        inputs = describe(logits, votes, refinement.log_share)
+        correction, _ = self.gradient_net(inputs, None, refinement.statistics)
+        return logits + correction[..., 0] + refinement.balance
+
+    def _unroll(self, tasks, n_steps, shares, estimate_shares):
+        """Run all steps: logits after each, what `Answer` needs, and the refinement."""
+        support, targets, query, weight = tasks
+        counts = targets.sum(dim=1)  # (B, C)
+        total = targets.mT @ support  # (B, C, d)
+        means = total / counts[..., None]
+        share = weight / weight.sum(dim=1, keepdim=True)
+        rows = torch.cat([support, query], dim=1)
+        there = torch.cat([targets.sum(dim=2), weight], dim=1) > 0
+        ids, value = self._neighbors(query, rows, there)
+        log_share = query.new_zeros(len(query), 1, means.shape[1])
+        balance = log_share
+        if shares is not None:
+            log_share = (shares * shares.shape[1]).log()[:, None]
+        outputs = []
+        for step in range(n_steps + 1):
+            # the parameters of step K are those of the answer; further steps repeat K - 1
+            k = self.n_steps if step == n_steps else min(step, self.n_steps - 1)
+            center = self.centering[k].sigmoid() * means.mean(dim=1, keepdim=True)
+            scale, bias = self.log_scale[k].exp(), self.share_weight[k] * log_share
+            logits = scale * cosine(query - center, means - center) + bias
+            known = torch.cat([targets, logits.softmax(dim=2)], dim=1)
+            inputs = describe(logits, gather_votes(ids, value, known), log_share)
+            correction, statistics = self.gradient_net(inputs, share)
+            refined = logits + correction[..., 0]
+            if shares is not None:
+                balance = balancing_bias(refined.mT, shares, weight, _ROUNDS)[:, None]
+                refined = refined + balance
+            outputs.append(refined)
+            if step == n_steps:
+                break
+            label = refined.softmax(dim=2) * weight[..., None]
+            pull = label * correction[..., 1].clamp(max=_GREATEST_PULL).exp()
+            means = means + self._step(k, means, total, counts, pull, query)
+            if estimate_shares:
+                amount = label.sum(dim=1, keepdim=True) + self.log_concentration.exp()
+                log_share = (amount / amount.mean(dim=2, keepdim=True)).log()
+        state = means - center, scale.expand(len(query)), bias[:, 0], center[:, 0]
+        return (
+            outputs,
+            state,
+            Refinement(rows, there, known, log_share, balance, statistics),
+        )
+
+    def _step(self, k, means, total, counts, pull, query):
+        """Step `k` towards the mean of labelled rows and pile, by their weights."""
+        weight = self.log_support[k].exp() if self.support_gradient else 0.0
+        amount = weight * counts + pull.sum(dim=1) + _TINY  # (B, C)
+        target = (weight * total + pull.mT @ query) / amount[..., None]
+        rate = self.rate[k].sigmoid() if self.inner_lr is None else self.inner_lr
+        return rate * (target - means)
+
+    def _neighbors(self, query, rows, there):
+        """Neighbours (B, n, k) of each row, and what their votes count."""
+        mean = (rows * there[..., None]).sum(dim=1) / there.sum(dim=1, keepdim=True)
+        rows = directions(rows - mean[:, None])
+        query = directions(query - mean[:, None])
+        ids, similarity = nearest(query, rows, there, self.n_neighbors)
+        value = (similarity * self.log_sharpness.exp()).softmax(dim=2)
+        return ids, value * (similarity > -1)  # a row may have fewer neighbours
+
+    def _without_pile(self, tasks, shares):
+        counts = tasks.targets.sum(dim=1)
+        means = tasks.targets.mT @ tasks.support / counts[..., None]
+        center = self.centering[0].sigmoid() * means.mean(dim=1, keepdim=True)
+        bias = torch.zeros_like(counts)
+        if shares is not None:
+            bias = (shares * shares.shape[1]).log()
+        proba = tasks.query.new_empty(len(counts), 0, counts.shape[1])
+        scale = self.log_scale[0].exp().expand(len(counts))
+        return Answer(means - center, scale, bias, proba, center[:, 0])
+
+
+def directions(rows):
+    """Bring rows to length 1, all but zeros."""
+    return rows / rows.norm(dim=-1, keepdim=True).clamp_min(_TINY)
+
+
+def cosine(rows, prototypes):
+    """Cosines (B, n, C) of rows (B, n, d) and prototypes (B, C, d)."""
+    length = rows.norm(dim=2, keepdim=True).clamp_min(_TINY)
+    return rows @ directions(prototypes).mT / length
+
+
+def nearest(query, rows, there, n_neighbors):
+    """Find the nearest of other rows.
+
+    Parameters
+    ----------
+    query : Tensor of shape (B, n, d)
+        Of length 1.
+
+    rows : Tensor of shape (B, m, d)
+        Of length 1.
+
+    there : bool Tensor of shape (B, m)
+        Which of them may be neighbours.
+
+    n_neighbors : int
+        Neighbours of a row, k; fewer if there are fewer rows.
+
+    Returns
+    -------
+    ids : Tensor of shape (B, n, k)
+
+    similarity : Tensor of shape (B, n, k)
+        Cosines; -2 where a row has fewer neighbours. A row and its copies are no
+        neighbours: what is known about a row must not depend on whether it is there.
+
+    Notes
+    -----
+    O(n m d) time and O(n k) memory a task.
+    """
+    n_tasks, n_rows, _ = query.shape
+    k = min(n_neighbors, rows.shape[1])
+    size = max(1, _ENTRIES_AT_ONCE // (n_tasks * rows.shape[1]))
+    parts = []
+    for start in range(0, n_rows, size):
+        similarity = query[:, start : start + size] @ rows.mT
+        hidden = ~there[:, None] | (similarity > _A_COPY)
+        parts.append(similarity.masked_fill(hidden, -2.0).topk(k, dim=2, sorted=False))
+    if len(parts) == 1:
+        return parts[0].indices, parts[0].values
+    return tuple(torch.cat([part[i] for part in parts], dim=1) for i in (1, 0))
+
+
+def gather_votes(ids, value, known):
+    """Weighted means (B, n, C) of what is `known` (B, m, C) about the neighbours."""
+    n_tasks, n_rows, k = ids.shape
+    index = ids.flatten(1)[..., None].expand(-1, -1, known.shape[2])
+    votes = known.gather(1, index).unflatten(1, (n_rows, k))  # (B, n, k, C)
+    return (value[:, :, None] @ votes)[:, :, 0]

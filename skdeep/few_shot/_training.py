@@ -1,0 +1,367 @@
+"""Steps of the fit of the meta-learner, one function a step."""
+
+import copy
+import math
+import warnings
+from importlib.resources import files
+
+import numpy as np
+import torch
+from safetensors.numpy import load
+from torch import nn
+
+from skdeep._engine import TensorBatches
+from skdeep.few_shot._batches import (
+    EpisodeBatches,
+    as_tasks,
+    episode_accuracies,
+)
+from skdeep.few_shot._features import (
+    backbone_features,
+    fit_transformer,
+    make_backbone,
+    unit_rows,
+)
+from skdeep.few_shot._paper import PaperAdapter
+from skdeep.few_shot._sib import Adapter, directions
+from skdeep.model_selection._draw_episodes import draw_episodes, group_rows
+from skdeep.nn import seed_dropout, start_module
+from skdeep.utils._torch import build, make_generator
+
+BUILTIN_WEIGHTS = "adapter.safetensors"
+BUILTIN_ARGS = {"kind": "equivariant", "n_steps": 4}
+POWERS = (0.5, 1.0)
+_LEAST_GAIN = 0.002  # of accuracy, for which the usual power is given up
+
+
+class FewShotModel(nn.Module):
+    """What a meta-learner has learned: where rows go, and how prototypes move."""
+
+    def __init__(self, backbone, adapter):
+        super().__init__()
+        self.backbone, self.adapter = backbone, adapter
+
+
+def make_model(module, adapter, sizes=None):
+    """Network as `_module_args` records it."""
+    backbone = None if sizes is None else make_backbone(module, **sizes)
+    return FewShotModel(backbone, None if adapter is None else make_adapter(**adapter))
+
+
+def make_adapter(kind, **args):
+    """Adapter of a kind."""
+    return {"equivariant": Adapter, "paper": PaperAdapter}[kind](**args)
+
+
+def builtin_adapter():
+    """The adapter trained on the classes of others, in evaluation mode on the CPU."""
+    source = files("skdeep.few_shot").joinpath("data", BUILTIN_WEIGHTS)
+    weights = load(source.read_bytes())
+    with torch.device("meta"):
+        adapter = make_adapter(**BUILTIN_ARGS)
+    tensors = {name: torch.from_numpy(part.copy()) for name, part in weights.items()}
+    adapter.load_state_dict(tensors, assign=True)
+    return adapter.eval()
+
+
+class CosineClassifier(nn.Module):
+    """A backbone under a softmax over cosines, for its pretraining.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Maps (B, D) to (B, d).
+
+    n_components : int
+        Its d.
+
+    n_classes : int
+        Classes to tell apart.
+    """
+
+    def __init__(self, backbone, n_components, n_classes):
+        super().__init__()
+        self.backbone = backbone
+        self.head = CosineHead(n_components, n_classes)
+
+    def forward(self, X):
+        return self.head(self.backbone(X))
+
+
+class CosineHead(nn.Module):
+    """Learned scale times the cosines of rows and one direction a class."""
+
+    def __init__(self, n_components, n_classes):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_classes, n_components))
+        self.log_scale = nn.Parameter(torch.empty(()))
+
+    def init_weights(self, generator):
+        nn.init.normal_(self.weight, generator=generator)
+        nn.init.constant_(self.log_scale, math.log(10.0))
+
+    def forward(self, features):
+        return self.log_scale.exp() * directions(features) @ directions(self.weight).T
+
+
+def train_backbone(est, X, codes, sizes, rng):
+    """Train the backbone of an estimator as a classifier, and return it.
+
+    Parameters
+    ----------
+    est : SemiSupervisedMetaLearner
+        Its parameters are read.
+
+    X : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32
+
+    codes : ndarray of shape (n_samples,)
+        Classes.
+
+    sizes : dict or None
+        Arguments of `make_backbone`; None for a transformer.
+
+    rng : RandomState
+
+    Returns
+    -------
+    backbone : torch.nn.Module or fitted transformer
+    """
+    _, codes = np.unique(codes, return_inverse=True)
+    if sizes is None:
+        return fit_transformer(est.backbone, X, codes)
+    generator = make_generator(rng)
+    args = {"module": est.backbone, **sizes}
+    backbone = start_module(make_backbone, args, generator=generator)
+    n_components = backbone_features(X[:2], module=backbone.eval()).shape[1]
+    network = CosineClassifier(backbone.train(), n_components, codes.max() + 1)
+    with torch.device("cpu"):
+        network.head = build(
+            lambda: CosineHead(n_components, codes.max() + 1), generator=generator
+        )
+    network.to(est.device_)
+    seed_dropout(network, make_generator(rng, est.device_))
+    size = min(est.backbone_batch_size, X.shape[0])
+    batches = TensorBatches(X, codes, size, shuffle=True, generator=generator)
+    est._train(
+        network,
+        nn.CrossEntropyLoss(),
+        batches,
+        max_epochs=est.backbone_max_epochs,
+        lr=est.backbone_lr,
+        listeners=[],
+    )
+    return network.backbone.eval()
+
+
+def features_for_training(est, X, codes, groups, sizes, rng):
+    """Features on which few-shot tasks are as hard as on classes never seen.
+
+    Returns
+    -------
+    features : ndarray or CSR matrix of shape (n_samples, d)
+        Of backbones that have not seen the class of the row, if `cross_fit` is on.
+
+    groups : ndarray of shape (n_samples,), dtype int64
+        Rows of different groups are not in one task.
+    """
+    if est.backbone is None:
+        return X, groups
+    n_folds = est.cross_fit if est.cross_fit >= 2 else 0
+    n_folds = n_folds if codes.max() + 1 >= 2 * n_folds else 0
+    if not n_folds:
+        return est._raw_features(X), groups
+    fold_of_class = rng.permutation(codes.max() + 1) % n_folds
+    if groups.any():  # whole groups, as classes of one group are alike
+        n_groups = groups.max() + 1
+        if n_groups >= n_folds:
+            fold_of_group = rng.permutation(n_groups) % n_folds
+            fold_of_class[codes] = fold_of_group[groups]
+    fold = fold_of_class[codes]
+    features = None
+    for number in range(n_folds):
+        seen = fold != number
+        backbone = train_backbone(est, X[seen], codes[seen], sizes, rng)
+        kind = "transformer" if sizes is None else "module"
+        found = backbone_features(X[~seen], **{kind: backbone}, device=est.device_)
+        found = found.toarray() if hasattr(found, "toarray") else found
+        if features is None:
+            features = np.zeros((X.shape[0], found.shape[1]), np.float32)
+        if found.shape[1] != features.shape[1]:  # a transformer with sizes of its own
+            width = max(found.shape[1], features.shape[1])
+            features = np.pad(features, ((0, 0), (0, width - features.shape[1])))
+            found = np.pad(found, ((0, 0), (0, width - found.shape[1])))
+        features[~seen] = found
+    return features, groups * n_folds + fold
+
+
+class EpisodePlan:
+    """Which classes episodes are drawn from, and of which shape they are.
+
+    Parameters
+    ----------
+    est : SemiSupervisedMetaLearner
+        Its parameters are read.
+
+    codes, groups : ndarray of shape (n_samples,), dtype int64
+        Class and group of each row.
+
+    rng : RandomState
+        Draws the classes held out.
+
+    Attributes
+    ----------
+    train, valid : ClassRows or None
+        Rows by class; None if there are too few.
+
+    how : dict
+        Arguments of `draw_episodes`.
+    """
+
+    def __init__(self, est, codes, groups, rng):
+        self.train = self.valid = None
+        n_way, shots = _span(est.n_way), _span(est.n_shot)
+        table = group_rows(codes, groups, n_least=2)
+        for most in range(shots[1], 0, -1):
+            table = group_rows(codes, groups, n_least=most + 1)
+            if len(table.sizes) and table.n_classes.max() >= n_way[0]:
+                break
+        if not len(table.sizes) or table.n_classes.max() < 2:
+            return
+        largest = int(table.n_classes.max())
+        if largest < n_way[0]:
+            warnings.warn(
+                f"n_way is lowered from {n_way[0]} to {largest}, the number of classes "
+                f"with {most + 1} rows or more{' in one task' if groups.any() else ''}.",
+                UserWarning,
+                stacklevel=5,
+            )
+        n_way = tuple(min(number, largest) for number in n_way)
+        if est.gradient_net == "paper":
+            n_way = n_way[1], n_way[1]
+        self.how = {
+            "n_way": n_way,
+            "n_shot": tuple(range(min(shots[0], most), most + 1)),
+            "n_query": est.n_query,
+            "balance": est.query_balance,
+        }
+        self.train = table
+        if est.early_stopping:
+            self._hold_out(est, codes, groups, most, rng)
+
+    def _hold_out(self, est, codes, groups, most, rng):
+        """Hold classes out, about the same fraction of each group."""
+        n_way = self.how["n_way"][1]
+        held = np.zeros(len(codes), bool)
+        keys = groups * (codes.max() + 1) + codes
+        for first, size in zip(self.train.first_class, self.train.n_classes):
+            n_held = max(n_way, round(est.validation_fraction * size))
+            if size - n_held < 2 * n_way and size - n_held < size / 2:
+                continue
+            chosen = first + rng.permutation(size)[:n_held]
+            rows = self.train.rows[self.train.starts[chosen]]
+            held |= np.isin(keys, keys[rows])
+        if not held.any() and est.early_stopping == "auto":
+            return
+        if not held.any():
+            warnings.warn(
+                "early_stopping is switched off: holding classes out would leave fewer "
+                f"than {2 * n_way} of them (2 * n_way) to train on.",
+                UserWarning,
+                stacklevel=6,
+            )
+            return
+        self.train = group_rows(np.where(held, -1, codes), groups, n_least=most + 1)
+        self.valid = group_rows(np.where(held, codes, -1), groups, n_least=most + 1)
+
+    def batches(self, rows, est, rng):
+        """Tasks to train on."""
+        size = est.batch_size
+        return EpisodeBatches(
+            rows, self.train, est.episodes_per_epoch, size, rng, **self.how
+        )
+
+    def fixed(self, rows, n_episodes, seed):
+        """The same tasks at every call, of held-out classes if there are any."""
+        table = self.train if self.valid is None else self.valid
+        rng = np.random.RandomState(seed)
+        how = self.how | {"n_way": self.how["n_way"][1]}
+        found = []
+        shots = sorted({how["n_shot"][0], how["n_shot"][-1]})
+        part = -(-n_episodes // len(shots))
+        for n_shot in shots:
+            for start in range(0, part, 50):
+                episodes = draw_episodes(
+                    table,
+                    min(50, part - start),
+                    rng=rng,
+                    **how | {"n_shot": n_shot},
+                )
+                found.append(as_tasks(rows, episodes))
+        return found
+
+
+def _span(bounds):
+    """Lowest and highest of a number or a pair."""
+    pair = bounds if isinstance(bounds, (tuple, list)) else (bounds, bounds)
+    return min(pair), max(pair)
+
+
+def choose_power(est, features, plan, seed):
+    """Power of the features with which unseen classes are told apart best."""
+    if est.power != "auto":
+        return float(est.power)
+    if plan.train is None:
+        return POWERS[0]
+    adapter = builtin_adapter()
+    score = [
+        episode_accuracies(
+            adapter,
+            plan.fixed(unit_rows(features, power), est.n_validation_episodes, seed),
+        ).mean()
+        for power in POWERS
+    ]
+    return POWERS[int(score[1] > score[0] + _LEAST_GAIN)]
+
+
+def start_adapter(est, plan, n_features, generator):
+    """The adapter to be trained, and the arguments that make it again."""
+    if est.gradient_net == "paper":
+        args = {
+            "kind": "paper",
+            "n_features": n_features,
+            "n_way": plan.how["n_way"][1],
+            "n_steps": est.n_steps,
+            "inner_lr": 1e-3 if est.inner_lr == "learned" else est.inner_lr,
+            "scale": est.scale,
+        }
+    else:
+        args = {
+            "kind": "equivariant",
+            "n_steps": est.n_steps,
+            "n_neighbors": est.n_neighbors,
+            "support_gradient": est.support_gradient,
+            "inner_lr": None if est.inner_lr == "learned" else est.inner_lr,
+            "scale": est.scale,
+        }
+    if hasattr(est.phi, "module_"):
+        given = est.phi.module_.adapter
+        if given is None:
+            raise ValueError("The learner given as `phi` has no gradient network.")
+        return copy.deepcopy(given), est.phi._module_args["adapter"]
+    adapter = build(lambda: make_adapter(**args), generator=generator)
+    if est.gradient_net == "equivariant" and est.phi != "scratch":
+        start_from_builtin(adapter)
+    return adapter, args
+
+
+def start_from_builtin(adapter):
+    """Take the weights of the built-in adapter over, as far as there are steps."""
+    known = builtin_adapter().state_dict()
+    own = adapter.state_dict()
+    for name, value in known.items():
+        if own[name].shape == value.shape:
+            own[name] = value
+        else:  # one number a step: the last one is that of the answer
+            steps = np.linspace(0, len(value) - 1, len(own[name])).round().astype(int)
+            own[name] = value[steps]
+    adapter.load_state_dict(own)
