@@ -41,7 +41,7 @@ class Peer:
         Whether `center`, the mean of the base rows or None, is a parameter.
 
     own_power : bool, default=False
-        Whether it transforms the features itself, so that it gets them untransformed.
+        Whether it takes roots of the features itself, which it must not do twice.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ PEERS = {
         },
     ),
     "sklearn SelfTraining(LogisticRegression)": Peer(
-        self_training, {"C": [10, 100], "threshold": [0.4, 0.6, 0.75, 0.9]}
+        self_training, {"C": [100, 1000], "threshold": [0.3, 0.4, 0.5, 0.6, 0.75, 0.9]}
     ),
     "easyfsl SimpleShot": Peer(easyfsl("SimpleShot"), {}, "easyfsl", centered=True),
     "easyfsl BD-CSPN": Peer(easyfsl("BDCSPN"), {}, "easyfsl", centered=True),
@@ -162,8 +162,8 @@ PEERS = {
     "easyfsl TIM": Peer(
         easyfsl("TIM"),
         {
-            "fine_tuning_lr": [1e-4, 1e-3],
-            "marginal_entropy_weight": [0.1, 0.3, 1.0],
+            "fine_tuning_lr": [1e-3, 3e-3],
+            "marginal_entropy_weight": [0.03, 0.1, 0.3, 1.0],
             "conditional_entropy_weight": [0.1, 0.5],
         },
         "easyfsl",

@@ -21,7 +21,12 @@ from safetensors.numpy import save_file
 
 import skdeep.few_shot
 from skdeep.few_shot._batches import EpisodeLoss, as_tasks
-from skdeep.few_shot._training import BUILTIN_ARGS, BUILTIN_WEIGHTS, POWERS, make_adapter
+from skdeep.few_shot._training import (
+    BUILTIN_ARGS,
+    BUILTIN_WEIGHTS,
+    POWERS,
+    make_adapter,
+)
 from skdeep.model_selection._draw_episodes import draw_episodes, group_rows
 from skdeep.utils._torch import build
 

@@ -65,6 +65,7 @@ sphinx_gallery_conf = {
     "subsection_order": [
         "../examples/multilabel",
         "../examples/cluster",
+        "../examples/few_shot",
         "../examples/metric_learning",
         "../examples/compose",
     ],

@@ -38,22 +38,30 @@ class SklearnBridge(Callback):
 
     module : torch.nn.Module or None, default=None
         What becomes ``module_``, if it is more than what a part trains.
+
+    derive : callable or None, default=None
+        Maps a copy of that module to a dict of what else has to be set for answers.
     """
 
     stop = False
 
-    def __init__(self, estimator, X, y, max_epochs, n_parts=1, module=None):
+    def __init__(
+        self, estimator, X, y, max_epochs, n_parts=1, module=None, derive=None
+    ):
         self.estimator = estimator
         self.data = {"X": X, "y": y}
         self.max_epochs = max_epochs
         self.n_parts_left = n_parts
         self.module = module
+        self.derive = derive
         self.context_ = None
 
     def _arguments(self, net):
         def attributes():
             module = net.module_ if self.module is None else self.module
-            return {"module_": copy.deepcopy(module).eval()}
+            module = copy.deepcopy(module).eval()
+            more = {} if self.derive is None else self.derive(module)
+            return {"module_": module, **more}
 
         return {
             "estimator": self.estimator,

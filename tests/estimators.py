@@ -6,10 +6,16 @@ A new method joins all common tests by one line in `CASES`.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import clone, is_clusterer
 from sklearn.datasets import make_blobs, make_multilabel_classification
 
-from skdeep import DynamicChainClassifier, HiLanderClusterer, TCMEmbedder
+from skdeep import (
+    DynamicChainClassifier,
+    HiLanderClusterer,
+    SemiSupervisedMetaLearner,
+    TCMEmbedder,
+)
 
 ANSWERS = ("predict_proba", "decision_function", "predict", "transform")
 
@@ -108,6 +114,10 @@ def answers(estimator, X):
     """All that a fitted estimator says about rows: a dict, method name -> array."""
     found = {name: getattr(estimator, name)(X) for name in callables(estimator)}
     assert found
+    for name, answer in found.items():
+        if sp.issparse(answer):  # features of sparse samples that no network has made
+            assert sp.issparse(X)
+            found[name] = answer.toarray()
     if is_clusterer(estimator):  # labels alone tell little about the network
         found["density"] = estimator.cluster(X).density
     return found
@@ -186,6 +196,21 @@ def small_clusterer(**params):
     ).set_params(**params)
 
 
+def small_learner(**params):
+    """A meta-learner that trains in a moment."""
+    return SemiSupervisedMetaLearner(
+        max_epochs=3,
+        episodes_per_epoch=16,
+        batch_size=8,
+        n_query=5,
+        n_shot=(1, 2),
+        n_validation_episodes=4,
+        lr=0.01,
+        random_state=0,
+        device="cpu",
+    ).set_params(**params)
+
+
 # sparse rows are scaled, dense ones standardised; each kind has its own first look
 UNSCALED = {"first_look": None, "input_scale": 1.0}
 
@@ -238,6 +263,25 @@ CASES = [
             "metric": "precomputed",
             "allow_other_dim": True,
         },
+    ),
+    Case(
+        small_learner(),
+        three_blobs,
+        images=True,
+        contradicting={"n_way": (3, 2), "n_shot": (2, 1)},
+    ),
+    Case(
+        small_learner(
+            backbone="mlp",
+            backbone_max_epochs=9,
+            backbone_lr=0.02,
+            hidden_layer_sizes=(16,),
+            n_components=8,
+        ),
+        three_blobs,
+        note="mlp",
+        images=True,
+        contradicting={"n_way": (3, 2)},
     ),
 ]
 IDS = [case.id for case in CASES]

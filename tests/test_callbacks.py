@@ -107,7 +107,8 @@ def pipeline_of(estimator):
     return make_pipeline(StandardScaler(), estimator)
 
 
-def test_callbacks_of_a_pipeline_reach_the_estimator(case, capsys):
+def test_callbacks_of_a_pipeline_reach_the_estimator(case, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # room for long names
     X, y, _ = case.make_data()
     monitor = score_monitor()
     pipeline = pipeline_of(case.new().set_callbacks(monitor))

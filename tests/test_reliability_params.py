@@ -38,6 +38,9 @@ LEGAL = {
     ("n_jobs", "-1"),
     # skorch itself tells what a callback is
     ("callbacks", "list of None"),
+    # any label may be the mark of rows without one
+    ("unlabeled_label", "text"),
+    ("unlabeled_label", "-1"),
 }
 
 CONSTRAINED = [

@@ -455,6 +455,7 @@ def test_R127_one_row_is_refused(case, monkeypatch):
     assert_refused(estimator, lambda: estimator.fit(X[:1], y[:1]), words)
 
 
+@pytest.mark.filterwarnings("ignore:There are fewer than 2 classes:UserWarning")
 def test_R128_two_rows_are_taken_or_refused_by_name(case):
     X, y, rows = case.make_data()
     for labels in ([0, 1], [0, 0]):

@@ -142,7 +142,10 @@ CODES = {
 def test_labels_of_any_kind_keep_their_values(row, case):
     X, y, rows = case.make_data()
     labels = CODES[row](y)
-    estimator = case.new().fit(X, labels)
+    estimator = case.new()
+    if "unlabeled_label" in estimator.get_params():  # -1 says there that none is known
+        estimator.set_params(unlabeled_label=-9)
+    estimator.fit(X, labels)
     assert estimator.classes_.tolist() == sorted(set(labels.tolist()))
     if labels.dtype != object:
         assert estimator.classes_.dtype == labels.dtype

@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -19,10 +20,18 @@ TABLE = """
 
 
 class ResultTables(SphinxDirective):
-    """Show every csv file whose name matches one of the patterns, such as ``tcm_*``."""
+    """Show every csv file whose name matches one of the patterns, such as ``tcm_*``.
+
+    With options, which name columns, a file becomes a table for each value of `each`,
+    with a line for each value of `index` and a cell for each one of `columns`; see
+    `spread`.
+    """
 
     required_arguments = 1
     optional_arguments = 20
+    option_spec = dict.fromkeys(
+        ("each", "index", "columns", "cell", "last"), directives.unchanged_required
+    )
 
     def run(self):
         found = {
@@ -35,8 +44,13 @@ class ResultTables(SphinxDirective):
         tables = []
         for path in sorted(found):
             self.env.note_dependency(str(path))
-            rows = as_csv(legible(path.read_text(encoding="utf-8")))
-            tables += self.parse_text_to_nodes(TABLE.format(name=path.name, rows=rows))
+            text = path.read_text(encoding="utf-8")
+            named = {path.name: legible(text)}
+            if self.options:
+                named = spread(text, **{k: v.split() for k, v in self.options.items()})
+            for name, rows in named.items():
+                table = TABLE.format(name=name, rows=as_csv(rows))
+                tables += self.parse_text_to_nodes(table)
         return tables
 
 
@@ -72,10 +86,66 @@ def legible(text):
     return rows
 
 
+def spread(text, *, each, index, columns, cell, last=()):
+    """Tables with the values of some columns side by side.
+
+    Parameters
+    ----------
+    text : str
+        Content of a csv file.
+
+    each, index, columns : list of str
+        Columns whose values name the table, the line and the column of a cell.
+
+    cell : list of str
+        One or two columns: what is shown, and after it the half-width of an interval,
+        with one decimal each.
+
+    last : list of str, default=()
+        Columns of which the mean over a line is shown at its end.
+
+    Returns
+    -------
+    tables : dict of str to list of list of str
+        The first row of each holds the names of the columns.
+    """
+    tables = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        name, line, place = (
+            tuple(row[key] for key in keys) for keys in (each, index, columns)
+        )
+        tables.setdefault(name, {}).setdefault(line, {})[place] = row
+    found = {}
+    for name, lines in tables.items():
+        places = list(dict.fromkeys(place for line in lines.values() for place in line))
+        titles = [", ".join(named(*pair) for pair in zip(columns, p)) for p in places]
+        rows = [[*index, *titles, *last]]
+        for line, cells in lines.items():
+            values = [
+                " ± ".join(f"{float(cells[p][key]):.1f}" for key in cell)
+                if p in cells
+                else ""
+                for p in places
+            ]
+            sums = [sum(float(c[key]) for c in cells.values()) for key in last]
+            ends = [rounded(str(total / len(cells)), 2) for total in sums]
+            rows.append([*line, *values, *ends])
+        found[", ".join(name)] = rows
+    return found
+
+
+def named(column, value):
+    """A value as a title: numbers need the name of their column."""
+    return f"{column} {value}".replace("_", " ") if value.isdigit() else value
+
+
 def rounded(cell, n_digits=3):
     """Significant digits of a number with a decimal point; other cells as they are."""
     try:
-        return f"{float(cell):.{n_digits}g}" if "." in cell else cell
+        if "." not in cell:
+            return cell
+        number = float(f"{float(cell):.{n_digits}g}")
+        return f"{number:.0f}" if abs(number) >= 10**n_digits else f"{number:g}"
     except ValueError:
         return cell
 

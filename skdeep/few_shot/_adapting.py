@@ -8,8 +8,9 @@ import torch
 
 from skdeep.few_shot._balanced_rules import sinkhorn
 from skdeep.few_shot._rules import RULES
-from skdeep.few_shot._sib import Adapter, Refinement, cosine
+from skdeep.few_shot._sib import Adapter, Refinement, cosine, directions
 from skdeep.few_shot._tasks import Tasks
+from skdeep.nn import row_linear
 
 _ENTRIES_AT_ONCE = 2**22
 _MOST_TASKS = 64  # more of them do not fit into the cache
@@ -132,18 +133,30 @@ def task_logits(state, rows, how):
         if name != "columns"
     } | {"columns": state.get("columns")}
     refinement = _unpack(state)
-    parts = [torch.zeros(0, state["bias"].shape[1])]
+    parts = [np.zeros((0, state["bias"].shape[1]), np.float32)]
     with torch.inference_mode():
+        prototypes = directions(state["prototypes"][0])
         size = _rows_at_once(state)
         for start in range(0, rows.shape[0], size):
             part = _in_columns(rows[start : start + size], state["columns"])
-            part = torch.from_numpy(part)[None].to(how.device)
-            logits = cosine(part - state["center"][:, None], state["prototypes"])
-            logits = state["scale"] * logits + state["bias"][:, None]
+            # float sums depend on the height of a matrix, unless it is 8k
+            padded = np.pad(part, ((0, -len(part) % 8), (0, 0)))
+            filled = torch.from_numpy(padded)[None].to(how.device)
+            rows_cosine = _cosine_by_row(filled[0] - state["center"], prototypes)
+            logits = state["scale"] * rows_cosine[None] + state["bias"][:, None]
             if refinement is not None:
-                logits = how.adapter.refine(part, logits, refinement)
-            parts.append(logits[0].cpu())
-    return torch.cat(parts).numpy()
+                logits = how.adapter.refine(filled, logits, refinement)
+            parts.append(logits[0, : len(part)].cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _cosine_by_row(rows, unit_prototypes):
+    """Cosines (n, C) of rows (n, d), bit for bit the same wherever a row stands."""
+    rows = torch.nn.functional.pad(rows, (0, -rows.shape[1] % 8))
+    missing = rows.shape[1] - unit_prototypes.shape[1]
+    unit_prototypes = torch.nn.functional.pad(unit_prototypes, (0, missing))
+    length = rows.norm(dim=1, keepdim=True).clamp_min(_TINY)
+    return row_linear(rows, unit_prototypes) / length
 
 
 def _rows_at_once(state):
@@ -174,10 +187,9 @@ def _chunks(tasks):
 def _adapt_chunk(tasks, how):
     """States and probabilities of tasks with equally many classes."""
     columns = None
-    if any(sp.issparse(part) for task in tasks for part in (task.support, task.pile)):
-        used = [task.support.indices for task in tasks]
-        used += [task.pile.indices for task in tasks if sp.issparse(task.pile)]
-        columns = np.unique(np.concatenate(used))
+    parts = [part for task in tasks for part in (task.support, task.pile)]
+    if any(sp.issparse(part) for part in parts):
+        columns = np.unique(np.concatenate([_used_columns(part) for part in parts]))
     batch = _pad(tasks, columns).to(how.device)
     with torch.inference_mode():
         if how.outlier_weight is not None and batch.query.shape[1]:
@@ -212,7 +224,10 @@ def _answer(batch, how):
         estimate = how.class_prior is not None
         return how.adapter.adapt(batch, how.n_steps, shares, estimate)
     if how.method == "sib":
-        answer = how.adapter.adapt(batch, how.n_steps)
+        answer, _ = how.adapter.adapt(batch, how.n_steps)
+    elif how.method in ("pt_map", "ilpc") and batch.query.shape[1]:
+        # what they do is to fit given shares
+        return RULES[how.method](batch, shares=shares), None
     else:
         answer = RULES[how.method](batch)
     if shares is not None and batch.query.shape[1]:
@@ -266,6 +281,11 @@ def _pad(tasks, columns):
     )
 
 
+def _used_columns(rows):
+    """Numbers of columns that are not all zero, of sparse rows with repetitions."""
+    return rows.indices if sp.issparse(rows) else np.flatnonzero(rows.any(axis=0))
+
+
 def _in_columns(rows, columns):
     """Dense rows; of sparse ones some columns, and the length of all that is left.
 
@@ -301,6 +321,8 @@ def _pack(answer, refinement, n_tasks):
             "rows": refinement.rows,
             "there": refinement.there,
             "known": refinement.known,
+            "wider": refinement.wider,
+            "reach": refinement.reach,
             "log_share": refinement.log_share,
             "balance": refinement.balance.expand_as(refinement.log_share),
             "first_factor": first[0],
@@ -308,7 +330,7 @@ def _pack(answer, refinement, n_tasks):
             "second_factor": second[0],
             "second_offset": second[1],
         }
-    return {name: value.cpu().numpy() for name, value in packed.items()}
+    return {name: value.detach().cpu().numpy() for name, value in packed.items()}
 
 
 def _own_part(packed, number, task, columns, batch):
@@ -318,7 +340,7 @@ def _own_part(packed, number, task, columns, batch):
         s, n = task.sizes
         first = batch.support.shape[1]
         keep = np.r_[:s, first : first + n]
-        for name in ("rows", "there", "known"):
+        for name in ("rows", "there", "known", "wider", "reach"):
             state[name] = state[name][keep]
     if columns is not None:
         state["columns"] = columns
@@ -333,5 +355,5 @@ def _unpack(state):
         (state[f"{which}_factor"], state[f"{which}_offset"])
         for which in ("first", "second")
     )
-    names = ("rows", "there", "known", "log_share", "balance")
+    names = ("rows", "there", "known", "wider", "reach", "log_share", "balance")
     return Refinement(*(state[name] for name in names), statistics)

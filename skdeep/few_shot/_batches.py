@@ -42,10 +42,9 @@ class EpisodeBatches:
         return math.ceil(self.n_episodes / self.batch_size)
 
     def __iter__(self):
-        for _ in range(len(self)):
-            episodes = draw_episodes(
-                self.table, self.batch_size, rng=self.rng, **self.how
-            )
+        for start in range(0, self.n_episodes, self.batch_size):
+            size = min(self.batch_size, self.n_episodes - start)
+            episodes = draw_episodes(self.table, size, rng=self.rng, **self.how)
             yield as_tasks(self.rows, episodes)
 
 
@@ -55,7 +54,9 @@ def as_tasks(rows, episodes):
     numbers = np.concatenate([episodes.support, episodes.query], axis=1)
     values = take_dense(rows, numbers)
     n_labelled = episodes.support.shape[1]
-    one_hot = torch.eye(n_way)[torch.from_numpy(episodes.support_targets)]
+    one_hot = torch.eye(n_way, dtype=torch.float32)[
+        torch.from_numpy(episodes.support_targets)
+    ]
     targets = torch.from_numpy(episodes.targets)
     weight = (targets >= 0).float()
     query = values[:, n_labelled:] * weight[..., None]
@@ -98,5 +99,5 @@ def episode_accuracies(adapter, tasks_and_targets):
             answer = adapter(tasks)[-1].argmax(dim=2)
             there = targets >= 0
             right = ((answer == targets) & there).sum(dim=1)
-            found.append((right / there.sum(dim=1)).cpu().numpy())
+            found.append(right.cpu().numpy() / there.sum(dim=1).cpu().numpy())
     return np.concatenate(found)

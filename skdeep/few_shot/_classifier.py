@@ -116,7 +116,7 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
         "n_steps": [Interval(Integral, 0, None, closed="left"), None],
         "class_prior": [StrOptions({"auto", "uniform"}), list, tuple, np.ndarray, None],
         "outlier_weight": [Interval(Real, 0, None, closed="neither"), None],
-        "unlabeled_label": [int, np.integer, str, float],
+        "unlabeled_label": [Interval(Real, None, None, closed="neither"), str],
     }
 
     def __init__(

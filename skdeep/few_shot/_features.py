@@ -5,11 +5,11 @@ import scipy.sparse as sp
 from sklearn.base import clone
 from torch import nn
 
-from skdeep.base import forward
 from skdeep.nn import make_module
 
 BUILT_IN = {"mlp": "mlp", "conv4": "conv"}
 _BYTES_AT_ONCE = 2**26
+_ENTRIES_IN_CACHE = 2**16
 
 
 def is_transformer(backbone):
@@ -29,33 +29,11 @@ def fit_transformer(backbone, X, y):
     return clone(backbone).fit(X, y)
 
 
-def backbone_features(X, *, transformer=None, module=None, device="cpu"):
-    """Features of rows: those of a transformer, of a network, or the rows themselves.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        Rows.
-
-    transformer : fitted transformer or None, default=None
-
-    module : torch.nn.Module or None, default=None
-
-    device : str, default="cpu"
-        Where the module is.
-
-    Returns
-    -------
-    features : ndarray or CSR matrix of shape (n_samples, n_components), dtype float32
-    """
-    if transformer is not None:
-        features = transformer.transform(X)
-        sparse = sp.issparse(features)
-        features = features.tocsr() if sparse else np.asarray(features)
-        return features.astype(np.float32, copy=False)
-    if module is None:
-        return X
-    return forward(module, X, device)
+def transformed(transformer, X):
+    """Features (n_samples, n_components) of a fitted transformer, in float32."""
+    features = transformer.transform(X)
+    features = features.tocsr() if sp.issparse(features) else np.asarray(features)
+    return features.astype(np.float32, copy=False)
 
 
 def unit_rows(features, power=1.0, mean=None):
@@ -69,43 +47,66 @@ def unit_rows(features, power=1.0, mean=None):
         Of the magnitudes; 0.5 is the signed root.
 
     mean : ndarray of shape (n_features,) or None, default=None
-        Subtracted after the power; sparse rows become dense by it.
+        Subtracted from rows of length 1, which get length 1 again. Sparse rows become
+        dense by it.
 
     Returns
     -------
     rows : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32
         Zeros stay zeros.
     """
-    rows = features
-    if sp.issparse(rows) and mean is None:
-        rows = rows.copy()
+    if not sp.issparse(features):
+        rows = np.empty(features.shape, np.float32)
+        size = max(1, _ENTRIES_IN_CACHE // max(1, features.shape[1]))
+        for start in range(0, len(rows), size):
+            part = _signed_power(features[start : start + size], power)
+            rows[start : start + size] = _of_length_one(part)
+    else:
+        rows = features.copy()
         rows.data = _signed_power(rows.data, power)
-        length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-        length[length == 0] = 1
-        return (sp.diags_array((1 / length).astype(np.float32)) @ rows).tocsr()
-    rows = _signed_power(rows.toarray() if sp.issparse(rows) else rows, power)
-    if mean is not None:
-        rows = rows - mean
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length == 0, 1, length)
+        rows = _divided(rows, abs(rows).max(axis=1).toarray().ravel())
+        square = np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
+        rows = _divided(rows, np.sqrt(square))
+    if mean is None:
+        return rows
+    rows = rows.toarray() if sp.issparse(rows) else rows
+    return _of_length_one((rows - mean) * rows.any(axis=1, keepdims=True))
 
 
 def _signed_power(values, power):
     if power == 1:
-        # a factor that keeps the squares of the largest values finite
-        peak = np.abs(values).max(initial=0)
-        return values / peak if peak > 1e9 else values
-    return np.sign(values) * np.abs(values) ** np.float32(power)
+        return values
+    size = np.abs(values)
+    size = np.sqrt(size, out=size) if power == 0.5 else size ** np.float32(power)
+    return np.copysign(size, values, out=size)
+
+
+def _of_length_one(rows):
+    # squares of what is divided by its maximum neither overflow nor vanish
+    peak = np.abs(rows).max(axis=1, keepdims=True)
+    rows = rows / np.where(peak == 0, 1, peak)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(length == 0, 1, length)
+
+
+def _divided(rows, divisor):
+    """Divide CSR rows by positive numbers; zeros stay zeros."""
+    divisor = np.repeat(np.where(divisor == 0, 1, divisor), np.diff(rows.indptr))
+    rows.data = rows.data / divisor.astype(np.float32)
+    return rows
 
 
 def class_means(rows, codes, n_classes):
     """Mean of the rows of each class, a dense array of shape (n_classes, n_features)."""
+    counts = np.bincount(codes, minlength=n_classes)[:, None].astype(np.float32)
+    if not sp.issparse(rows) and len(codes) * n_classes < 2**20:
+        return np.eye(n_classes, dtype=np.float32)[codes].T @ rows / counts
     ones = np.ones(len(codes), np.float32)
     shape = n_classes, len(codes)
     members = sp.csr_array((ones, (codes, np.arange(len(codes)))), shape=shape)
     total = members @ rows
     total = total.toarray() if sp.issparse(total) else np.asarray(total)
-    return total / np.bincount(codes, minlength=n_classes)[:, None].astype(np.float32)
+    return total / counts
 
 
 def row_slices(rows):

@@ -1,5 +1,6 @@
 """The fit of the meta-learner from top to bottom."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -10,12 +11,14 @@ from skdeep.exceptions import InvalidParameterError
 from skdeep.few_shot._adapting import TaskRows, adapt_to_tasks
 from skdeep.few_shot._batches import EpisodeLoss, episode_accuracies
 from skdeep.few_shot._features import is_transformer, unit_rows
+from skdeep.few_shot._learned import own_how
 from skdeep.few_shot._training import (
     BUILTIN_ARGS,
     EpisodePlan,
     FewShotModel,
     builtin_adapter,
     choose_power,
+    count_folds,
     features_for_training,
     start_adapter,
     train_backbone,
@@ -57,27 +60,32 @@ def fit_learner(est, X, codes, tasks, image_shape, rng, data):
     est._transformer = est._mean = None
     est.module_ = FewShotModel(None, None)
     est._module_args = {"module": None, "sizes": None, "adapter": None}
-    if (
-        est.cross_fit < 2
-    ):  # as published: a backbone that knows the classes of the tasks
+    n_folds = count_folds(est, y)
+    if not n_folds:  # as published: the backbone knows the classes of the tasks
         fit_backbone(est, known, y, sizes, rng)
-    features, groups = features_for_training(est, known, y, groups, sizes, rng)
-    if est.cross_fit >= 2:
+    features, groups, fold = features_for_training(
+        est, known, y, groups, sizes, n_folds, rng
+    )
+    if n_folds:
         fit_backbone(est, known, y, sizes, rng)
 
     seed = int(rng.randint(2**31 - 1))
-    plan = EpisodePlan(est, y, groups, rng) if est.method == "sib" else None
+    plan = EpisodePlan(est, y, groups, rng)
     est.power_ = choose_power(est, features, plan, seed)
     rows = unit_rows(features, est.power_)
     if est.center:
-        rows, est._mean = center_groups(features, groups, est)
-    est.method_ = "prototype" if plan is None or plan.train is None else "sib"
+        rows = center_folds(features, fold, est.power_)
+        est._mean = unit_rows(est._raw_features(known), est.power_).mean(axis=0)
+        est._mean = np.asarray(est._mean).ravel()
+    est.method_ = "prototype" if plan.train is None else "sib"
     if est.method != "sib":
         est.method_ = est.method
     est.history_, est.n_iter_, est.best_epoch_ = [], 0, 0
-    remember(est, X, codes, rows_of_pile=False)  # callbacks may ask for answers
+    own_rows = unit_rows(est._raw_features(X), est.power_, est._mean)
+    task = TaskRows(own_rows[labelled], y, own_rows[~labelled])
+    est._n_features_out = own_rows.shape[1]
     if est.method_ == "sib":
-        train_adapter(est, rows, plan, earlier, seed, rng, data)
+        train_adapter(est, rows, plan, earlier, seed, rng, (*data, task))
     elif est.method == "sib":
         warnings.warn(
             "There are fewer than 2 classes with 2 rows in one task, so nothing can be "
@@ -86,7 +94,7 @@ def fit_learner(est, X, codes, tasks, image_shape, rng, data):
             stacklevel=4,
         )
     est.module_ = est.module_.to(est.device_).eval()
-    remember(est, X, codes, rows_of_pile=True)
+    est._state = own_state(est, task, est.module_.adapter)
 
 
 def check_parameters(est):
@@ -108,20 +116,8 @@ def check_parameters(est):
         )
     if est.gradient_net == "paper" and est.phi == "pretrained":
         raise InvalidParameterError(
-            "phi='pretrained' is the network of gradient_net='equivariant'; the "
-            "published one has to be trained, with phi='fit'."
-        )
-    backbone = est.backbone
-    usable = isinstance(backbone, (str, type(None))) or callable(backbone)
-    if not usable and not is_transformer(backbone):
-        raise InvalidParameterError(
-            "The 'backbone' parameter must be 'mlp', 'conv4', a torch module, a "
-            f"callable that makes one, a transformer or None. Got {backbone!r} instead."
-        )
-    if isinstance(backbone, str) and backbone not in ("mlp", "conv4"):
-        raise InvalidParameterError(
-            "The 'backbone' parameter must be 'mlp', 'conv4', a torch module, a "
-            f"transformer or None. Got {backbone!r} instead."
+            "phi='pretrained' is the network of gradient_net='equivariant'; that of "
+            "gradient_net='paper' has to be trained, with phi='fit'."
         )
 
 
@@ -153,7 +149,14 @@ def backbone_sizes(est, n_features, image_shape):
     shape = image_shape if est.image_shape is None else tuple(est.image_shape)
     if est.backbone == "conv4":
         given = None if shape is None else {"image_shape": shape}
-        shape = find_image_shape(given, n_features)
+        try:
+            shape = find_image_shape(given, n_features)
+        except InvalidParameterError as error:
+            raise InvalidParameterError(
+                f"backbone='conv4' needs images, but a row of {n_features} features is "
+                "none. Give X as (n_samples, channels, height, width), or image_shape="
+                f"(channels, height, width); it is {est.image_shape!r}."
+            ) from error
     return {
         "n_features": n_features,
         "n_outputs": est.n_components,
@@ -175,23 +178,28 @@ def fit_backbone(est, X, codes, sizes, rng):
     est.module_ = FewShotModel(backbone, None).to(est.device_)
 
 
-def center_groups(features, groups, est):
-    """Subtract the mean from the rows of each backbone; also that of the final one."""
-    if hasattr(features, "toarray"):
-        features = features.toarray()
-    powered = unit_rows(features, est.power_)
-    rows = np.empty_like(powered)
-    for group in np.unique(groups):
-        inside = groups == group
-        rows[inside] = powered[inside] - powered[inside].mean(axis=0)
-    return unit_rows(rows), powered.mean(axis=0)
+def center_folds(features, fold, power):
+    """Make unit rows, and subtract the mean from those of each backbone."""
+    rows = np.empty(features.shape, np.float32)
+    for number in np.unique(fold):
+        inside = fold == number
+        mean = np.asarray(unit_rows(features[inside], power).mean(axis=0)).ravel()
+        rows[inside] = unit_rows(features[inside], power, mean)
+    return rows
 
 
 def train_adapter(est, rows, plan, earlier, seed, rng, data):
-    """Train the gradient network on tasks of the known classes."""
+    """Train the gradient network on tasks of the known classes.
+
+    The last item of `data` is what the learner itself is to be adapted to.
+    """
     generator = make_generator(rng)
-    if earlier is not None and earlier["adapter"] is not None:
-        adapter, args = earlier["adapter"], earlier["args"]
+    if earlier is not None and (
+        earlier["adapter"] is None or est.phi not in ("fit", "scratch")
+    ):
+        earlier = None  # there is nothing to go on with
+    if earlier is not None:
+        adapter, args = copy.deepcopy(earlier["adapter"]), earlier["args"]
         asked = start_adapter(est, plan, rows.shape[1], generator)[1]
         if args != asked:
             raise InvalidParameterError(
@@ -226,19 +234,23 @@ def train_adapter(est, rows, plan, earlier, seed, rng, data):
         plan.batches(rows, est, np.random.RandomState(rng.randint(2**31 - 1))),
         score=score,
         go_on=earlier is not None,
-        listeners=bridge(est, *data, est.max_epochs, module=model),
+        listeners=bridge(
+            est,
+            *data[:2],
+            est.max_epochs,
+            module=model,
+            derive=lambda module: {"_state": own_state(est, data[2], module.adapter)},
+        ),
     )
     model.adapter = est.net_.module_.eval()
     est.module_, est._transformer = model, transform
 
 
-def remember(est, X, codes, *, rows_of_pile):
-    """Adapt to the known classes themselves."""
-    from skdeep.few_shot._learned import own_how
+def own_state(est, task, adapter):
+    """What is known of the known classes themselves.
 
-    rows = unit_rows(est._raw_features(X), est.power_, est._mean)
-    labelled = codes >= 0
-    pile = rows[~labelled] if rows_of_pile else rows[:0]
-    task = TaskRows(rows[labelled], codes[labelled], pile)
-    ((est._state, _),) = adapt_to_tasks([task], own_how(est))
-    est._n_components = rows.shape[1]
+    The prototypes learn from rows without a label, but no row is kept.
+    """
+    ((state, _),) = adapt_to_tasks([task], own_how(est, adapter))
+    names = ("prototypes", "scale", "bias", "center", "columns")
+    return {name: state[name] for name in names if name in state}

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-N_INPUTS = 6
+N_INPUTS = 8
 _LEAST_LOG = -15.0
 
 
@@ -89,7 +89,7 @@ class GradientNet(nn.Module):
 
         Parameters
         ----------
-        inputs : Tensor of shape (B, n, C, 6)
+        inputs : Tensor of shape (B, n, C, 8)
             From `describe`.
 
         share : Tensor of shape (B, n)
@@ -114,7 +114,7 @@ class GradientNet(nn.Module):
         return self.last(hidden), (first, second)
 
 
-def describe(logits, votes, log_share):
+def describe(logits, log_proba, views, log_share):
     """What the network reads of each row and class.
 
     Parameters
@@ -122,19 +122,22 @@ def describe(logits, votes, log_share):
     logits : Tensor of shape (B, n, C)
         Of the prototypes.
 
-    votes : Tensor of shape (B, n, C)
-        Of the neighbours of each row.
+    log_proba : Tensor of shape (B, n, C)
+        Their logarithmic softmax.
+
+    views : three Tensors of shape (B, n, C)
+        What the neighbours of a row say, what theirs say, and what labels come to the
+        row from neighbour to neighbour.
 
     log_share : Tensor of shape (B, 1, C)
         Logarithm of the estimated shares of the classes in the pile.
 
     Returns
     -------
-    inputs : Tensor of shape (B, n, C, 6)
+    inputs : Tensor of shape (B, n, C, 8)
         Log-probability, probability, distance to the best other logit, the logit, the
-        votes, and the log-ratio of the class's share to an equal share.
+        views, and the log-ratio of the class's share to an equal share.
     """
-    log_proba = logits.log_softmax(dim=2)
     best, second = logits.topk(2, dim=2).values.split(1, dim=2)
     margin = logits - torch.where(logits >= best, second, best)
     return torch.stack(
@@ -143,7 +146,7 @@ def describe(logits, votes, log_share):
             log_proba.exp(),
             margin.clamp(_LEAST_LOG, -_LEAST_LOG) / 5,
             logits / 10,
-            votes,
+            *views,
             (log_share - log_share.mean(dim=2, keepdim=True)).expand_as(logits),
         ],
         dim=3,

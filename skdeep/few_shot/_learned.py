@@ -84,7 +84,7 @@ def learned_of(estimator):
         return _builtin()
     is_pipeline = isinstance(estimator, Pipeline)
     learner = estimator[-1] if is_pipeline else estimator
-    if not hasattr(learner, "adapt_many"):
+    if isinstance(learner, type) or not hasattr(learner, "adapt_many"):
         raise InvalidParameterError(
             "The 'estimator' parameter of FewShotClassifier must be a fitted "
             "SemiSupervisedMetaLearner, a fitted Pipeline that ends with one, or None. "
@@ -126,15 +126,16 @@ def check_codes(owner, codes):
             f"{owner.unlabeled_label!r} of rows without one: there is no support row."
         )
     if codes.max() == 0:
-        raise ValueError(f"{name} needs at least 2 classes, got 1 class.")
+        raise ValueError(
+            f"{name} needs at least 2 classes, got 1 class (n_samples={len(codes)})."
+        )
 
 
-def own_how(learner):
+def own_how(learner, adapter):
     """How a learner adapts itself to the classes that it was fitted on.
 
     The published network is made for the number of classes of its tasks only.
     """
-    adapter = learner.module_.adapter
     method = learner.method_
     is_paper = getattr(adapter, "n_way", len(learner.classes_)) != len(learner.classes_)
     if method == "sib" and (adapter is None or is_paper):

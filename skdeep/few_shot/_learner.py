@@ -3,27 +3,25 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import ClassifierMixin, TransformerMixin
+from sklearn.base import (
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
 from sklearn.utils import check_consistent_length, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.base import BaseDeepEstimator, all_or_nothing
+from skdeep.base import BaseDeepEstimator, all_or_nothing, forward
 from skdeep.few_shot._adapting import task_logits
 from skdeep.few_shot._answers import TaskAnswersMixin
-from skdeep.few_shot._features import backbone_features, is_transformer, unit_rows
+from skdeep.few_shot._attributes import LearnedAttributesMixin
+from skdeep.few_shot._features import is_transformer, transformed, unit_rows
 from skdeep.few_shot._fitting import fit_learner
 from skdeep.few_shot._labels import encode_partly
-from skdeep.few_shot._learned import (
-    METHODS,
-    Learned,
-    check_codes,
-    full_prototypes,
-    own_how,
-    steps_of,
-)
+from skdeep.few_shot._learned import METHODS, Learned, check_codes, own_how
 from skdeep.few_shot._many import adapt_classifiers
 from skdeep.few_shot._training import make_model
-from skdeep.utils._params import Interval, ListOf, StrOptions
+from skdeep.utils._params import HasMethods, Interval, ListOf, StrOptions
 from skdeep.utils._torch import resolve_device
 from skdeep.utils._validation import flatten_images, validate_rows
 
@@ -31,7 +29,12 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 
 
 class SemiSupervisedMetaLearner(
-    TaskAnswersMixin, TransformerMixin, ClassifierMixin, BaseDeepEstimator
+    TaskAnswersMixin,
+    LearnedAttributesMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClassifierMixin,
+    BaseDeepEstimator,
 ):
     """Learn from many classes how to learn new ones from a few rows.
 
@@ -92,8 +95,8 @@ class SemiSupervisedMetaLearner(
         starts from scratch. The other one takes any number of classes in any order, sees
         what the neighbours of a row are, and how large the classes seem to be.
 
-    n_steps : int, default=4
-        Steps of an adaptation; the paper has 3.
+    n_steps : int, default=3
+        Steps of an adaptation.
 
     n_neighbors : int, default=8
         Rows of a task that vote on each row; not in the paper.
@@ -301,7 +304,12 @@ class SemiSupervisedMetaLearner(
             for name, rule in BaseDeepEstimator._parameter_constraints.items()
             if name not in ("module", "module_params")
         },
-        "backbone": [StrOptions({"mlp", "conv4"}), object, None],
+        "backbone": [
+            StrOptions({"mlp", "conv4"}),
+            callable,
+            HasMethods("fit", "transform"),
+            None,
+        ],
         "image_shape": [ListOf(_COUNT), None],
         "n_components": [_COUNT],
         "hidden_layer_sizes": [ListOf(_COUNT)],
@@ -310,7 +318,7 @@ class SemiSupervisedMetaLearner(
         "backbone_batch_size": [Interval(Integral, 2, None, closed="left")],
         "cross_fit": [Interval(Integral, 0, None, closed="left")],
         "method": [StrOptions(METHODS)],
-        "phi": [StrOptions({"fit", "scratch", "pretrained"}), object],
+        "phi": [StrOptions({"fit", "scratch", "pretrained"}), HasMethods("adapt")],
         "gradient_net": [StrOptions({"equivariant", "paper"})],
         "n_steps": [_COUNT],
         "n_neighbors": [_COUNT],
@@ -332,7 +340,7 @@ class SemiSupervisedMetaLearner(
         "outlier_weight": [Interval(Real, 0, None, closed="neither"), None],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "n_validation_episodes": [_COUNT],
-        "unlabeled_label": [Integral, str, float],
+        "unlabeled_label": [Interval(Real, None, None, closed="neither"), str],
     }
     _make_module = staticmethod(make_model)
 
@@ -350,7 +358,7 @@ class SemiSupervisedMetaLearner(
         method="sib",
         phi="fit",
         gradient_net="equivariant",
-        n_steps=4,
+        n_steps=3,
         n_neighbors=8,
         inner_lr="learned",
         support_gradient=True,
@@ -555,50 +563,6 @@ class SemiSupervisedMetaLearner(
             )
         return super().score(X, y, sample_weight)
 
-    @property
-    def backbone_(self):
-        """What makes the features."""
-        check_is_fitted(self)
-        return self.module_.backbone if self._transformer is None else self._transformer
-
-    @property
-    def phi_(self):
-        """The gradient network."""
-        check_is_fitted(self)
-        adapter = self.module_.adapter
-        return getattr(adapter, "gradient_net", getattr(adapter, "phi", None))
-
-    @property
-    def scale_(self):
-        """Factor on the cosines."""
-        check_is_fitted(self)
-        return float(self._state["scale"])
-
-    @property
-    def step_sizes_(self):
-        """Rates of the steps."""
-        check_is_fitted(self)
-        return steps_of(self.module_.adapter)[0]
-
-    @property
-    def support_weights_(self):
-        """What labelled rows count."""
-        check_is_fitted(self)
-        return steps_of(self.module_.adapter)[1]
-
-    @property
-    def init_weight_(self):
-        """Weights of the features in the first prototypes."""
-        check_is_fitted(self)
-        weight = getattr(self.module_.adapter, "init_weight", None)
-        return 1.0 if weight is None else weight.detach().cpu().numpy().copy()
-
-    @property
-    def prototypes_(self):
-        """What rows of the known classes are compared with."""
-        check_is_fitted(self)
-        return full_prototypes(self._state, self._n_components)
-
     def _validate_rows(self, X, *, reset, **check_params):
         X, _ = flatten_images(X)
         return validate_rows(self, X, reset=reset, accept_sparse=True, **check_params)
@@ -609,18 +573,20 @@ class SemiSupervisedMetaLearner(
         return unit_rows(self._raw_features(X), self.power_, self._mean)
 
     def _raw_features(self, X):
-        return backbone_features(
-            X,
-            transformer=self._transformer,
-            module=self.module_.backbone,
-            device=self.device_,
-        )
+        return self._features_of(X, self._transformer, self.module_.backbone)
+
+    def _features_of(self, X, transformer=None, module=None, device=None):
+        """Features of a transformer, of a network, or the rows themselves."""
+        if transformer is not None:
+            return transformed(transformer, X)
+        return X if module is None else forward(module, X, device or self.device_)
 
     def _as_learned(self, steps=None):
         return Learned(steps, self, self.module_.adapter, self.method_, self.device_)
 
     def _logits(self, X):
-        return task_logits(self._state, self._unit_rows(X), own_how(self))
+        how = own_how(self, self.module_.adapter)
+        return task_logits(self._state, self._unit_rows(X), how)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

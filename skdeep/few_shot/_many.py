@@ -1,5 +1,8 @@
 """Classifiers for many tasks at once."""
 
+import contextlib
+import copy
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.pipeline import Pipeline
@@ -39,8 +42,9 @@ def adapt_classifiers(learner, problems, options):
     prototype = FewShotClassifier(learner, **own | options)
     validate_params(prototype)
     learned = learner._as_learned()
+    _check_form(problems)
     parts = [part for X, _, pile in problems for part in (X, pile)]
-    rows = _transform_together(learned, parts)
+    rows = _transform_together(learned.learner, parts)
     tasks, labels = [], []
     for number, (_, y, _) in enumerate(problems):
         support, pile = rows[2 * number : 2 * number + 2]
@@ -53,11 +57,12 @@ def adapt_classifiers(learner, problems, options):
         known = codes[codes >= 0]
         tasks.append(TaskRows(support, known, support[:0] if pile is None else pile))
         labels.append((classes, codes))
-    how = learned.how(prototype, len(labels[0][0]))
+    sizes = {len(classes) for classes, _ in labels}
+    how = [learned.how(prototype, n_classes) for n_classes in sizes][0]
     found = adapt_to_tasks(tasks, how)
     classifiers = []
     for task, (classes, codes), (state, proba) in zip(tasks, labels, found):
-        classifier = prototype.__sklearn_clone__()
+        classifier = copy.copy(prototype)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(learner, name):
                 setattr(classifier, name, getattr(learner, name))
@@ -70,20 +75,44 @@ def adapt_classifiers(learner, problems, options):
     return classifiers
 
 
-def _transform_together(learned, parts):
-    """Unit rows of several tables, of which some may be None, in one go."""
-    given = [part for part in parts if part is not None and np.shape(part)[:1] != (0,)]
+def _check_form(problems):
+    for number, problem in enumerate(problems):
+        if not isinstance(problem, (tuple, list)) or len(problem) != 3:
+            raise ValueError(
+                "Each problem must be a tuple (X_support, y_support, X_unlabeled), of "
+                f"which the last may be None; problem {number} is something else."
+            )
+        if problem[0] is None or np.shape(problem[0])[:1] == (0,):
+            raise ValueError(
+                f"X_support of problem {number} is empty: a classifier needs labelled "
+                "rows."
+            )
+
+
+def _transform_together(learner, parts):
+    """Unit rows of several tables, of which some may be None or empty, in one go."""
+    is_given = [part is not None and np.shape(part)[:1] != (0,) for part in parts]
+    given = [part for part, there in zip(parts, is_given) if there]
     alike = all(isinstance(part, np.ndarray) for part in given) and (
         len({part.shape[1:] for part in given}) == 1
     )
     if alike:
-        sizes = [len(part) for part in given]
-        rows = learned.learner._unit_rows(np.concatenate(given))
-        found = iter(np.split(rows, np.cumsum(sizes)[:-1]))
-    else:
-        found = (learned.learner._unit_rows(part) for part in given)
-    known = {id(part) for part in given}
-    return [next(found) if id(part) in known else None for part in parts]
+        with contextlib.suppress(ValueError):  # which one it is comes out below
+            rows = learner._unit_rows(np.concatenate(given))
+            found = iter(np.split(rows, np.cumsum([len(part) for part in given])[:-1]))
+            return [next(found) if there else None for there in is_given]
+    names = ("X_support", "X_unlabeled")
+    return [
+        _unit_rows(learner, part, names[number % 2]) if is_given[number] else None
+        for number, part in enumerate(parts)
+    ]
+
+
+def _unit_rows(learner, X, name):
+    try:
+        return learner._unit_rows(X)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _stack(parts):

@@ -18,6 +18,8 @@ from skdeep.few_shot._tasks import Answer
 
 _TINY = 1e-6
 _ROUNDS = 3  # of Sinkhorn's iteration
+_SPREADING_ROUNDS = 6
+_LITTLE = 0.02
 _ENTRIES_AT_ONCE = 2**24
 _A_COPY = 1 - 1e-5  # cosine
 _GREATEST_PULL = 3.0  # logarithm of what a row of the pile may count
@@ -38,6 +40,12 @@ class Refinement(NamedTuple):
     known : Tensor of shape (B, s + n, C)
         Their labels and probabilities.
 
+    wider : Tensor of shape (B, s + n, C)
+        Their labels and the votes of their neighbours.
+
+    reach : Tensor of shape (B, s + n, C)
+        Labels that reached their neighbours, see `spread`.
+
     log_share : Tensor of shape (B, 1, C)
         Logarithm of the shares of the classes.
 
@@ -51,6 +59,8 @@ class Refinement(NamedTuple):
     rows: torch.Tensor
     there: torch.Tensor
     known: torch.Tensor
+    wider: torch.Tensor
+    reach: torch.Tensor
     log_share: torch.Tensor
     balance: torch.Tensor
     statistics: tuple
@@ -99,6 +109,7 @@ class Adapter(nn.Module):
         self.centering = nn.Parameter(torch.empty(n_steps + 1))
         self.log_support = nn.Parameter(torch.empty(n_steps))
         self.rate = nn.Parameter(torch.empty(n_steps))
+        self.error_rate = nn.Parameter(torch.empty(2, n_steps))
         self.log_concentration = nn.Parameter(torch.empty(()))
         self.log_sharpness = nn.Parameter(torch.empty(()))
         self.gradient_net = GradientNet(n_units)
@@ -110,6 +121,7 @@ class Adapter(nn.Module):
         nn.init.constant_(self.centering, 1.0)
         nn.init.constant_(self.log_support, 0.3)
         nn.init.constant_(self.rate, _FREE_LR)
+        nn.init.constant_(self.error_rate, 0.3)
         nn.init.constant_(self.log_concentration, 2.0)
         nn.init.constant_(self.log_sharpness, 2.3)
 
@@ -169,8 +181,13 @@ class Adapter(nn.Module):
             Those of the pile for rows of the pile.
         """
         ids, value = self._neighbors(rows, refinement.rows, refinement.there)
-        votes = gather_votes(ids, value, refinement.known)
-        inputs = describe(logits, votes, refinement.log_share)
+        views = [
+            gather_votes(ids, value, known)
+            for known in (refinement.known, refinement.wider, refinement.reach)
+        ]
+        views[2] = shares_of(views[2])
+        log_proba = logits.log_softmax(dim=2)
+        inputs = describe(logits, log_proba, views, refinement.log_share)
         correction, _ = self.gradient_net(inputs, None, refinement.statistics)
         return logits + correction[..., 0] + refinement.balance
 
@@ -188,15 +205,22 @@ class Adapter(nn.Module):
         balance = log_share
         if shares is not None:
             log_share = (shares * shares.shape[1]).log()[:, None]
-        outputs = []
+        reach, reached = spread(ids, value, targets)
+        outputs, shift = [], torch.zeros_like(means)
         for step in range(n_steps + 1):
             # the parameters of step K are those of the answer; further steps repeat K - 1
             k = self.n_steps if step == n_steps else min(step, self.n_steps - 1)
             center = self.centering[k].sigmoid() * means.mean(dim=1, keepdim=True)
             scale, bias = self.log_scale[k].exp(), self.share_weight[k] * log_share
-            logits = scale * cosine(query - center, means - center) + bias
-            known = torch.cat([targets, logits.softmax(dim=2)], dim=1)
-            inputs = describe(logits, gather_votes(ids, value, known), log_share)
+            prototypes = means - center + shift
+            logits = scale * cosine(query - center, prototypes) + bias
+            log_proba = logits.log_softmax(dim=2)
+            proba = log_proba.exp()
+            known = torch.cat([targets, proba], dim=1)
+            votes = gather_votes(ids, value, known)
+            wider = torch.cat([targets, votes], dim=1)
+            views = votes, gather_votes(ids, value, wider), reached
+            inputs = describe(logits, log_proba, views, log_share)
             correction, statistics = self.gradient_net(inputs, share)
             refined = logits + correction[..., 0]
             if shares is not None:
@@ -207,15 +231,28 @@ class Adapter(nn.Module):
                 break
             label = refined.softmax(dim=2) * weight[..., None]
             pull = label * correction[..., 1].clamp(max=_GREATEST_PULL).exp()
+            error = label - proba * weight[..., None]
+            shift = shift + self.error_rate[1, k] * mean_error(
+                error, query - center, weight.sum(dim=1)
+            )
+            if self.support_gradient:
+                labelled = support - center
+                own = scale * cosine(labelled, prototypes) + bias
+                error = targets - own.softmax(dim=2) * targets.sum(2, keepdim=True)
+                shift = shift + self.error_rate[0, k] * mean_error(
+                    error, labelled, counts.sum(dim=1)
+                )
             means = means + self._step(k, means, total, counts, pull, query)
             if estimate_shares:
                 amount = label.sum(dim=1, keepdim=True) + self.log_concentration.exp()
                 log_share = (amount / amount.mean(dim=2, keepdim=True)).log()
-        state = means - center, scale.expand(len(query)), bias[:, 0], center[:, 0]
+        state = prototypes, scale.expand(len(query)), bias[:, 0], center[:, 0]
         return (
             outputs,
             state,
-            Refinement(rows, there, known, log_share, balance, statistics),
+            Refinement(
+                rows, there, known, wider, reach, log_share, balance, statistics
+            ),
         )
 
     def _step(self, k, means, total, counts, pull, query):
@@ -298,6 +335,47 @@ def nearest(query, rows, there, n_neighbors):
     if len(parts) == 1:
         return parts[0].indices, parts[0].values
     return tuple(torch.cat([part[i] for part in parts], dim=1) for i in (1, 0))
+
+
+def mean_error(error, rows, amount):
+    """Sum of rows (B, m, d) by their errors (B, m, C), times C / `amount`: (B, C, d).
+
+    For errors of probabilities it is the gradient of their cross-entropy, up to the sign
+    and the derivative of the cosine.
+    """
+    return error.mT @ rows * (error.shape[2] / amount)[:, None, None]
+
+
+def spread(ids, value, targets):
+    """Let the labels go from row to row of the graph, some rounds long.
+
+    Parameters
+    ----------
+    ids, value : Tensor of shape (B, n, k)
+        Neighbours of the rows of the pile, and their weights.
+
+    targets : Tensor of shape (B, s, C)
+        Labels.
+
+    Returns
+    -------
+    reach : Tensor of shape (B, s + n, C)
+        Labels, and what came to the pile one round before the end.
+
+    shares : Tensor of shape (B, n, C)
+        Class shares of what came to each row at the end.
+    """
+    n_tasks, n_rows, _ = ids.shape
+    came = targets.new_zeros(n_tasks, n_rows, targets.shape[2])
+    for _ in range(_SPREADING_ROUNDS):
+        reach = torch.cat([targets, came], dim=1)
+        came = gather_votes(ids, value, reach)
+    return reach, shares_of(came)
+
+
+def shares_of(came):
+    """Class shares; near 0 for rows that next to nothing came to."""
+    return came / (came.sum(dim=2, keepdim=True) + _LITTLE)
 
 
 def gather_votes(ids, value, known):

@@ -11,13 +11,13 @@ from safetensors.numpy import load
 from torch import nn
 
 from skdeep._engine import TensorBatches
+from skdeep.exceptions import InvalidParameterError
 from skdeep.few_shot._batches import (
     EpisodeBatches,
     as_tasks,
     episode_accuracies,
 )
 from skdeep.few_shot._features import (
-    backbone_features,
     fit_transformer,
     make_backbone,
     unit_rows,
@@ -29,7 +29,7 @@ from skdeep.nn import seed_dropout, start_module
 from skdeep.utils._torch import build, make_generator
 
 BUILTIN_WEIGHTS = "adapter.safetensors"
-BUILTIN_ARGS = {"kind": "equivariant", "n_steps": 4}
+BUILTIN_ARGS = {"kind": "equivariant", "n_steps": 3}
 POWERS = (0.5, 1.0)
 _LEAST_GAIN = 0.002  # of accuracy, for which the usual power is given up
 
@@ -131,8 +131,15 @@ def train_backbone(est, X, codes, sizes, rng):
         return fit_transformer(est.backbone, X, codes)
     generator = make_generator(rng)
     args = {"module": est.backbone, **sizes}
-    backbone = start_module(make_backbone, args, generator=generator)
-    n_components = backbone_features(X[:2], module=backbone.eval()).shape[1]
+    try:
+        backbone = start_module(make_backbone, args, generator=generator)
+    except (InvalidParameterError, TypeError) as error:
+        raise InvalidParameterError(
+            "The 'backbone' parameter must be a torch module, or be called without "
+            f"arguments, or with some of {list(sizes)}, to make one: {error}"
+        ) from error
+    backbone.eval()
+    n_components = est._features_of(X[:2], module=backbone, device="cpu").shape[1]
     network = CosineClassifier(backbone.train(), n_components, codes.max() + 1)
     with torch.device("cpu"):
         network.head = build(
@@ -153,7 +160,13 @@ def train_backbone(est, X, codes, sizes, rng):
     return network.backbone.eval()
 
 
-def features_for_training(est, X, codes, groups, sizes, rng):
+def count_folds(est, codes):
+    """Folds that the classes are divided into, each of 2 at least; 0 is no division."""
+    n_folds = 0 if est.backbone is None or est.cross_fit < 2 else est.cross_fit
+    return n_folds if codes.max() + 1 >= 2 * n_folds else 0
+
+
+def features_for_training(est, X, codes, groups, sizes, n_folds, rng):
     """Features on which few-shot tasks are as hard as on classes never seen.
 
     Returns
@@ -163,13 +176,13 @@ def features_for_training(est, X, codes, groups, sizes, rng):
 
     groups : ndarray of shape (n_samples,), dtype int64
         Rows of different groups are not in one task.
+
+    fold : ndarray of shape (n_samples,), dtype int64
+        Rows of one fold went through the same backbone.
     """
-    if est.backbone is None:
-        return X, groups
-    n_folds = est.cross_fit if est.cross_fit >= 2 else 0
-    n_folds = n_folds if codes.max() + 1 >= 2 * n_folds else 0
+    fold = np.zeros(len(codes), np.int64)
     if not n_folds:
-        return est._raw_features(X), groups
+        return est._raw_features(X), groups, fold
     fold_of_class = rng.permutation(codes.max() + 1) % n_folds
     if groups.any():  # whole groups, as classes of one group are alike
         n_groups = groups.max() + 1
@@ -182,7 +195,7 @@ def features_for_training(est, X, codes, groups, sizes, rng):
         seen = fold != number
         backbone = train_backbone(est, X[seen], codes[seen], sizes, rng)
         kind = "transformer" if sizes is None else "module"
-        found = backbone_features(X[~seen], **{kind: backbone}, device=est.device_)
+        found = est._features_of(X[~seen], **{kind: backbone})
         found = found.toarray() if hasattr(found, "toarray") else found
         if features is None:
             features = np.zeros((X.shape[0], found.shape[1]), np.float32)
@@ -191,7 +204,7 @@ def features_for_training(est, X, codes, groups, sizes, rng):
             features = np.pad(features, ((0, 0), (0, width - features.shape[1])))
             found = np.pad(found, ((0, 0), (0, width - found.shape[1])))
         features[~seen] = found
-    return features, groups * n_folds + fold
+    return features, groups * n_folds + fold, fold
 
 
 class EpisodePlan:
@@ -362,6 +375,7 @@ def start_from_builtin(adapter):
         if own[name].shape == value.shape:
             own[name] = value
         else:  # one number a step: the last one is that of the answer
-            steps = np.linspace(0, len(value) - 1, len(own[name])).round().astype(int)
-            own[name] = value[steps]
+            last, n_steps = value.shape[-1] - 1, own[name].shape[-1]
+            steps = np.linspace(0, last, n_steps).round().astype(int)
+            own[name] = value[..., steps]
     adapter.load_state_dict(own)

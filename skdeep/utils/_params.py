@@ -80,6 +80,27 @@ class ListOf:
         return f"a sequence whose items are each {self.rule}"
 
 
+class HasMethods:
+    """Objects, no classes, that have some methods.
+
+    Parameters
+    ----------
+    *names : str
+        What the methods are called.
+    """
+
+    def __init__(self, *names):
+        self.names = names
+
+    def accepts(self, value):
+        return not isinstance(value, type) and all(
+            callable(getattr(value, name, None)) for name in self.names
+        )
+
+    def __str__(self):
+        return f"an object with {' and '.join(map(repr, self.names))}"
+
+
 class _Kind:
     """A rule given by a short name or a type, with the words of the message."""
 
@@ -114,7 +135,7 @@ _NAMED = {
 
 
 def _as_rule(constraint):
-    if isinstance(constraint, (Interval, StrOptions, ListOf)):
+    if isinstance(constraint, (Interval, StrOptions, ListOf, HasMethods)):
         return constraint
     if constraint is None or isinstance(constraint, str) or constraint is callable:
         return _NAMED[constraint]
