@@ -30,7 +30,7 @@ from skdeep.few_shot._training import (
 from skdeep.model_selection._draw_episodes import draw_episodes, group_rows
 from skdeep.utils._torch import build
 
-N_STEPS = 4000
+N_STEPS = 3500
 LR = 5e-3
 BATCH_SIZE = 16
 WAYS = (2, 3, 5, 5, 5, 5, 8, 12, 20)

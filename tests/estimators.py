@@ -60,6 +60,10 @@ class Case:
         Trainings that a fit consists of, with the epochs that each of them runs for
         each of ``max_epochs``.
 
+    earlier : tuple of int, default=()
+        Epochs of trainings before those, of other networks. Callbacks hear of them; the
+        history does not tell.
+
     bytes_per_row : int, default=0
         How much a sample adds to the fitted state, by its label and the like.
 
@@ -79,6 +83,7 @@ class Case:
     diverges: bool = True
     note: str = ""
     stages: tuple = (1,)
+    earlier: tuple = ()
     bytes_per_row: int = 0
     contract: bool = True
 
@@ -99,6 +104,10 @@ class Case:
     def n_epochs(self, max_epochs=None):
         """Epochs that a fit runs."""
         return sum(self.stages) * (max_epochs or self.estimator.max_epochs)
+
+    def n_heard(self):
+        """Epochs that callbacks of skorch hear of."""
+        return self.n_epochs() + sum(self.earlier)
 
     def new(self, **params):
         """Unfitted copy with some other parameters."""
@@ -280,6 +289,7 @@ CASES = [
         ),
         three_blobs,
         note="mlp",
+        earlier=(9,),
         images=True,
         contradicting={"n_way": (3, 2)},
     ),

@@ -396,7 +396,7 @@ def test_R411_verbose_writes_one_line_an_epoch(case, capfd):
     case.fitted(verbose=1)
     out, err = capfd.readouterr()
     assert out == ""
-    assert len(err.splitlines()) == case.n_epochs()
+    assert len(err.splitlines()) == case.n_heard()
 
 
 def test_R412_inputs_are_never_written_to(case):

@@ -38,7 +38,7 @@ def rates_of(case, **params):
     """Learning rates of each step, one array for each of the trainings of a fit."""
     rates = Rates()
     case.fitted(callbacks=[rates], **params)
-    assert len(rates.starts_) == len(case.stages)
+    assert len(rates.starts_) == len(case.earlier) + len(case.stages)
     return np.split(np.array(rates.rates_), rates.starts_[1:])
 
 

@@ -124,7 +124,7 @@ class SemiSupervisedMetaLearner(
     max_epochs : int, default=10
         Passes over `episodes_per_epoch` tasks.
 
-    episodes_per_epoch : int, default=640
+    episodes_per_epoch : int, default=320
         Tasks between two looks at the validation tasks.
 
     batch_size : int, default=16
@@ -367,7 +367,7 @@ class SemiSupervisedMetaLearner(
         n_query=15,
         query_balance="mixed",
         max_epochs=10,
-        episodes_per_epoch=640,
+        episodes_per_epoch=320,
         batch_size=16,
         lr=2e-3,
         lr_schedule="cosine",

@@ -380,7 +380,12 @@ def shares_of(came):
 
 def gather_votes(ids, value, known):
     """Weighted means (B, n, C) of what is `known` (B, m, C) about the neighbours."""
-    n_tasks, n_rows, k = ids.shape
-    index = ids.flatten(1)[..., None].expand(-1, -1, known.shape[2])
-    votes = known.gather(1, index).unflatten(1, (n_rows, k))  # (B, n, k, C)
-    return (value[:, :, None] @ votes)[:, :, 0]
+    n_tasks, n_others, n_classes = known.shape
+    first = torch.arange(n_tasks, device=ids.device) * n_others
+    votes = torch.nn.functional.embedding_bag(
+        (ids + first[:, None, None]).flatten(0, 1),
+        known.reshape(-1, n_classes),
+        per_sample_weights=value.flatten(0, 1),
+        mode="sum",
+    )
+    return votes.unflatten(0, ids.shape[:2])

@@ -253,3 +253,30 @@ def test_a_learner_is_adapted_like_a_pipeline_of_one(learner, support, pile):
     np.testing.assert_array_equal(
         one.predict_proba(pile[0]), two.predict_proba(pile[0])
     )
+
+
+# rows of zeros
+
+
+@pytest.mark.parametrize("method", ["sib", "prototype"])
+def test_R130_rows_of_zeros_have_finite_probabilities(method, learner, support, pile):
+    zeros = np.zeros((2, 16))
+    for X_unlabeled in (None, np.concatenate([pile[0], zeros])):
+        classifier = learner.adapt(*support, X_unlabeled, method=method)
+        proba = classifier.predict_proba(zeros)
+        assert np.isfinite(proba).all()
+        np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(proba[0], proba[1])
+    assert (learner.transform(zeros) == 0).all()
+
+
+def test_R130_row_of_zeros_is_like_no_class(learner, support):
+    classifier = learner.adapt(*support, method="prototype")
+    np.testing.assert_allclose(classifier.predict_proba(np.zeros((1, 16))), 1 / 3)
+
+
+def test_R130_class_of_zeros_is_a_class_without_a_direction(learner, support, pile):
+    X = np.concatenate([support[0], np.zeros((1, 16))])
+    classifier = learner.adapt(X, np.r_[support[1], 99], pile[0])
+    assert np.isfinite(classifier.predict_proba(pile[0])).all()
+    assert classifier.score(*pile) > 0.9

@@ -27,7 +27,8 @@ def test_fitted_attributes_are_those_of_the_docstring(trained, known):
     assert isinstance(learner.phi_, torch.nn.Module)
     assert learner.power_ in (0.5, 1.0)
     assert type(learner.scale_) is float
-    assert learner.step_sizes_.shape == learner.support_weights_.shape == (4,)
+    n_steps = learner.n_steps
+    assert learner.step_sizes_.shape == learner.support_weights_.shape == (n_steps,)
     assert ((learner.step_sizes_ > 0) & (learner.step_sizes_ < 1)).all()
     assert (learner.support_weights_ > 0).all()
     assert learner.init_weight_ == 1.0

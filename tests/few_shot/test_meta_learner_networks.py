@@ -56,7 +56,7 @@ def test_number_of_steps_may_differ_from_the_pretrained_one(n_steps, support, pi
 
 
 def test_network_of_another_learner_is_taken_over(support, pile):
-    giver = fitted_learner(n_steps=3)
+    giver = fitted_learner(n_steps=5)
     before = pickle.dumps(giver)
     X, y = draw(np.arange(12, 20), 8, 5)
     learner = quick_learner(phi=giver).fit(X, y)
@@ -64,7 +64,7 @@ def test_network_of_another_learner_is_taken_over(support, pile):
         weights_of(learner.module_.adapter), weights_of(giver.module_.adapter)
     )
     assert learner.module_.adapter is not giver.module_.adapter
-    assert learner.step_sizes_.shape == (3,)
+    assert learner.step_sizes_.shape == (5,)
     assert learner.n_iter_ == 0
     assert learner.classes_.tolist() == list(range(12, 20))
     assert learner.adapt(*support, pile[0]).score(*pile) > 0.8
@@ -85,12 +85,12 @@ def test_learners_without_a_network_have_none_to_give(known):
 
 def test_inner_rate_may_be_fixed():
     learner = fitted_learner(inner_lr=0.25)
-    np.testing.assert_array_equal(learner.step_sizes_, [0.25] * 4)
+    np.testing.assert_array_equal(learner.step_sizes_, [0.25] * learner.n_steps)
 
 
 def test_labelled_rows_may_be_left_out_of_the_steps(support, pile):
     learner = fitted_learner(support_gradient=False)
-    np.testing.assert_array_equal(learner.support_weights_, [0] * 4)
+    np.testing.assert_array_equal(learner.support_weights_, [0] * learner.n_steps)
     assert learner.adapt(*support, pile[0]).score(*pile) > 0.8
 
 
@@ -211,7 +211,7 @@ def test_warm_start_takes_new_rows_and_new_classes(known):
 
 def test_warm_start_refuses_another_architecture(known):
     learner = quick_learner(warm_start=True).fit(*known)
-    for change in ({"n_steps": 2}, {"gradient_net": "paper"}, {"n_neighbors": 3}):
+    for change in ({"n_steps": 9}, {"gradient_net": "paper"}, {"n_neighbors": 3}):
         changed = copy.deepcopy(learner).set_params(**change)
         assert_refused(
             changed,

@@ -146,7 +146,7 @@ def test_all_steps_are_those_of_the_official_program(case):
     assert len(logits) == case.module.n_steps + 1
     close(logits[-1], case.get("logits"))
     close(case.loss(logits[-1]), case.get("loss"))
-    close(case.module(case.tasks).proba, case.get("logits").softmax(-1))
+    close(case.module.adapt(case.tasks)[0].proba, case.get("logits").softmax(-1))
 
 
 def test_derivatives_through_all_steps_are_those_of_the_official_program(case):
@@ -213,6 +213,17 @@ def test_closed_form_is_what_autograd_gives():
     close(pull_back(gradient, tasks, directions, lengths), expected)
 
 
+class Whole(torch.nn.Module):
+    """A module whose output is all of the answer."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, tasks):
+        return self.module.adapt(tasks)[0]
+
+
 @pytest.mark.parametrize("batch_norm", ["auto", "train"])
 def test_derivatives_through_the_steps_by_finite_differences(batch_norm):
     module = make_module(3, 2, n_steps=2, batch_norm=batch_norm)
@@ -222,7 +233,9 @@ def test_derivatives_through_the_steps_by_finite_differences(batch_norm):
     def logits(support, query, *weights):
         rows = tasks._replace(support=support, query=query)
         found = torch.func.functional_call(
-            copy.deepcopy(module), dict(zip(names, weights)), (rows,)
+            Whole(copy.deepcopy(module)),
+            {f"module.{name}": weight for name, weight in zip(names, weights)},
+            (rows,),
         )
         return found.proba, found.prototypes
 
@@ -264,7 +277,7 @@ def test_a_row_with_weight_two_counts_as_two_rows():
         torch.ones(1, 10).double(),
     )
     found = module.adapt(tasks._replace(weight=doubled))[0]
-    close(found.prototypes, module(twice).prototypes)
+    close(found.prototypes, module.adapt(twice)[0].prototypes)
 
 
 def test_tasks_of_a_batch_do_not_influence_each_other():
@@ -272,12 +285,12 @@ def test_tasks_of_a_batch_do_not_influence_each_other():
     large, small = make_tasks(1, 9), make_tasks(1, 5, seed=1)
     both = Tasks(*map(torch.cat, zip(large, fill(small, 0, 4))))
     expected = [module.adapt(tasks)[0].prototypes for tasks in (large, small)]
-    close(module(both).prototypes, torch.cat(expected))
+    close(module.adapt(both)[0].prototypes, torch.cat(expected))
 
 
 def test_tasks_of_a_batch_share_the_statistics_of_the_authors():
     module, tasks = make_module(batch_norm="train"), make_tasks()
-    alone = module(one_of(tasks, 0)).prototypes
+    alone = module.adapt(one_of(tasks, 0))[0].prototypes
     assert not torch.allclose(module.adapt(tasks)[0].prototypes[:1], alone)
     joined = Tasks(*(part.flatten(0, 1)[None] for part in tasks))
     logits = module.unroll(tasks, n_steps=0)[1][0]
@@ -320,7 +333,7 @@ def test_when_running_statistics_move(batch_norm, training, n_rows, moves):
 
 
 def test_one_row_without_label_is_enough():
-    answer = make_module()(make_tasks(n_rows=1))
+    answer, _ = make_module().adapt(make_tasks(n_rows=1))
     assert torch.isfinite(answer.prototypes).all()
     assert answer.proba.shape == (2, 1, 3)
 
@@ -329,8 +342,8 @@ def test_one_row_is_too_few_for_the_statistics_of_the_authors():
     module = make_module(batch_norm="train")
     with pytest.raises(ValueError, match='only 1 such row.*batch_norm="auto"'):
         module(make_tasks(1, 1))
-    assert torch.isfinite(module(make_tasks(2, 1)).prototypes).all()
-    assert torch.isfinite(module(make_tasks(1, 1), n_steps=0).proba).all()
+    assert torch.isfinite(module.adapt(make_tasks(2, 1))[0].prototypes).all()
+    assert torch.isfinite(module.adapt(make_tasks(1, 1), n_steps=0)[0].proba).all()
 
 
 @pytest.mark.parametrize("batch_norm", ["auto", "train", "eval"])
