@@ -1,8 +1,9 @@
 """Train the built-in gradient network of FewShotClassifier.
 
 What it reads, logits and votes of neighbours, does not depend on where the features come
-from. So it learns from two very different sets: requests in words and handwritten
-characters, in features of networks that have not seen the classes of their rows. Tasks
+from. So it learns from very different sets: requests in words and handwritten characters,
+in features of networks that have not seen the classes of their rows, and Gaussian classes,
+in which neighbours tell little. Tasks
 have few or many classes, shots and rows without a label, in equal and in unequal shares,
 with and without rows that belong to none of the classes. Only classes that no benchmark
 scores are used.
@@ -21,6 +22,7 @@ from safetensors.numpy import save_file
 
 import skdeep.few_shot
 from skdeep.few_shot._batches import EpisodeLoss, as_tasks
+from skdeep.few_shot._features import unit_rows
 from skdeep.few_shot._training import (
     BUILTIN_ARGS,
     BUILTIN_WEIGHTS,
@@ -38,6 +40,10 @@ SHOTS = (1, 1, 1, 2, 3, 5, 5, 5, 10)
 QUERIES = (3, 8, 15, 15, 15, 30)
 BALANCES = ("balanced", "balanced", 2.0, 2.0, 0.7)
 OUTLIERS = (0.0, 0.0, 0.0, 0.0, 0.3)
+GAUSSIANS = (
+    (32, 1.4),
+    (128, 2.5),
+)  # features, and spread about the means of variance 1
 SEED = 0
 
 
@@ -48,6 +54,12 @@ def sources():
         for fold in np.unique(rows.part):
             X, y = rows.X[rows.part == fold], rows.y[rows.part == fold]
             yield X, np.unique(y, return_inverse=True)[1]
+    rng = np.random.RandomState(SEED)
+    for n_features, spread in GAUSSIANS:
+        codes = np.repeat(np.arange(60), 60)
+        X = rng.normal(size=(60, n_features))[codes]
+        X += rng.normal(scale=spread, size=X.shape)
+        yield unit_rows(X.astype(np.float32), POWERS[0]), codes
 
 
 def draw(source, rng):

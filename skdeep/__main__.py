@@ -166,6 +166,41 @@ def demo_clustering():
     return rows
 
 
+def demo_few_shot():
+    """Intents of requests, from one or five labelled ones of each and a pile."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.semi_supervised import LabelSpreading
+
+    from skdeep.datasets import load_snips
+    from skdeep.few_shot import FewShotClassifier, compare_few_shot
+
+    texts, y = load_snips("intent", return_X_y=True)
+    X = TfidfVectorizer(ngram_range=(1, 2), min_df=2).fit_transform(texts)
+    models = {
+        "LogisticRegression, no pile": LogisticRegression(C=10),
+        "LabelSpreading": LabelSpreading(gamma=10, alpha=0.5),
+        "FewShotClassifier()": FewShotClassifier(),
+    }
+    results = {
+        n_shot: compare_few_shot(
+            models, X, y, n_way=7, n_shot=n_shot, n_episodes=50, random_state=0
+        )
+        for n_shot in (1, 5)
+    }
+    return [
+        {
+            "classifier": one["name"],
+            "1 label each": one["mean"],
+            "5 labels each": five["mean"],
+            "difference": five["difference"],
+            "+-": five["difference_ci95"],
+            "CPU seconds": 50 * (one["seconds"] + five["seconds"]),
+        }
+        for one, five in zip(*results.values())
+    ]
+
+
 DEMOS = (
     (
         "DynamicChainClassifier: which of 39 kinds of information a request holds\n"
@@ -177,6 +212,12 @@ DEMOS = (
         "(Omniglot, bundled). All get the same embeddings; tuned: the best parameters\n"
         "on the known characters.\n",
         demo_clustering,
+    ),
+    (
+        "FewShotClassifier: which of 7 intents a request has, from 1 or 5 labelled ones\n"
+        "of each and a pile of 105 without a label (Snips, bundled). Accuracy over 50\n"
+        "draws; difference: to the first line, with 5 labels, and its 95 % interval.\n",
+        demo_few_shot,
     ),
     (
         "TCMEmbedder: 40 characters never seen in training (Omniglot, bundled).\n"

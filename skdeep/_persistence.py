@@ -22,6 +22,7 @@ __all__ = ["inspect", "load", "save"]
 _FORMAT = 1
 _CLASSES = {
     "DynamicChainClassifier": "skdeep.multilabel",
+    "FewShotClassifier": "skdeep.few_shot",
     "HiLanderClusterer": "skdeep.cluster",
     "SemiSupervisedMetaLearner": "skdeep.few_shot",
     "TCMEmbedder": "skdeep.metric_learning",

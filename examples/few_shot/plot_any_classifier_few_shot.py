@@ -68,7 +68,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 _, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
-for place, (name, values) in enumerate(scores.items()):
+for place, values in enumerate(scores.values()):
     shift = np.random.RandomState(0).uniform(-0.25, 0.25, len(values))
     ax.plot(values, place + shift, ".", color="#2b6cb0", alpha=0.3)
     half = 1.96 * values.std() / len(values) ** 0.5

@@ -154,7 +154,7 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
         self : FewShotClassifier
             Fitted estimator.
         """
-        validate_params(self)
+        self._validate_params()
         use_one_thread_after_fork()
         before = vars(self).copy()
         try:
@@ -163,6 +163,9 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
             vars(self).clear()
             vars(self).update(before)
             raise
+
+    def _validate_params(self):
+        validate_params(self)
 
     def _fit(self, X, y):
         learned = learned_of(self.estimator)

@@ -13,7 +13,6 @@ from skdeep.few_shot._adapting import TaskRows, adapt_to_tasks
 from skdeep.few_shot._classifier import FewShotClassifier
 from skdeep.few_shot._labels import encode_partly
 from skdeep.few_shot._learned import check_codes
-from skdeep.utils._params import validate_params
 
 
 def adapt_classifiers(learner, problems, options):
@@ -40,7 +39,7 @@ def adapt_classifiers(learner, problems, options):
         for name in ("class_prior", "outlier_weight", "unlabeled_label")
     }
     prototype = FewShotClassifier(learner, **own | options)
-    validate_params(prototype)
+    prototype._validate_params()
     learned = learner._as_learned()
     _check_form(problems)
     parts = [part for X, _, pile in problems for part in (X, pile)]

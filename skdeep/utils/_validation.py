@@ -198,7 +198,8 @@ def encode_labels(estimator, y):
             "an estimator for multi-label targets, e.g. "
             "sklearn.multioutput.ClassifierChain."
         )
-    y = _uniform(column_or_1d(_without_missing(y), warn=True))
+    y = _without_missing(y)
+    y = _uniform(y if y.ndim == 1 else column_or_1d(y, warn=True))
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
         raise ValueError(
             f"Unknown label type: continuous. {owner} takes classes, but y holds "

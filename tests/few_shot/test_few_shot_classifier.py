@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from new_classes import NEW, draw
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.ensemble import BaggingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
@@ -17,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdeep import FewShotClassifier
+from skdeep import FewShotClassifier, load, save
 from skdeep.few_shot._learned import METHODS
 
 CONTRACT = [
@@ -270,3 +271,13 @@ def test_R415_rows_are_kept_only_where_answers_depend_on_them(learner, support, 
     # its answers to further rows ask the neighbours in the pile, as its docstring says
     assert holds_rows(learner.adapt(*support, pile[0]))
     assert "rows of the fit are kept" in " ".join(FewShotClassifier.__doc__.split())
+
+
+def test_a_classifier_without_a_learner_can_be_saved_to_a_file(tmp_path):
+    X, y = load_digits(return_X_y=True)
+    partly = np.where(np.arange(len(y)) < 30, y, -1)
+    classifier = FewShotClassifier().fit(X, partly)
+    save(classifier, tmp_path / "classifier.skdeep")
+    loaded = load(tmp_path / "classifier.skdeep")
+    assert (loaded.predict_proba(X) == classifier.predict_proba(X)).all()
+    assert (loaded.transduction_ == classifier.transduction_).all()
