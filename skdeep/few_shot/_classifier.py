@@ -52,6 +52,10 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
         each other lose their weight, the more sharply the larger the number; 20 is
         sharp. None trusts the network to know.
 
+    power : float or "auto", default="auto"
+        Exponent of the magnitudes of the features, without `estimator`; a learner has
+        chosen its own. "auto" is 0.5, the root, if no feature is negative, else 1.
+
     unlabeled_label : int, str or float, default=-1
         Label that marks a row without one; -1 and 1 alone are two classes.
 
@@ -68,6 +72,9 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
 
     transduction_ : ndarray of shape (n_samples,)
         Labels of all rows of the fit: those given, and those found.
+
+    power_ : float
+        Exponent of the features, without `estimator`.
 
     n_features_in_ : int
         Number of features seen in `fit`.
@@ -116,6 +123,7 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
         "n_steps": [Interval(Integral, 0, None, closed="left"), None],
         "class_prior": [StrOptions({"auto", "uniform"}), list, tuple, np.ndarray, None],
         "outlier_weight": [Interval(Real, 0, None, closed="neither"), None],
+        "power": [Interval(Real, 0, 1, closed="right"), StrOptions({"auto"})],
         "unlabeled_label": [Interval(Real, None, None, closed="neither"), str],
     }
 
@@ -128,6 +136,7 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
         n_steps=None,
         class_prior="auto",
         outlier_weight=None,
+        power="auto",
         unlabeled_label=-1,
     ):
         self.estimator = estimator
@@ -136,6 +145,7 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
         self.n_steps = n_steps
         self.class_prior = class_prior
         self.outlier_weight = outlier_weight
+        self.power = power
         self.unlabeled_label = unlabeled_label
 
     def fit(self, X, y):

@@ -8,7 +8,7 @@ from torch import nn
 from skdeep.nn import make_module
 
 BUILT_IN = {"mlp": "mlp", "conv4": "conv"}
-_BYTES_AT_ONCE = 2**26
+POWERS = 0.5, 1.0
 _ENTRIES_IN_CACHE = 2**16
 
 
@@ -34,6 +34,16 @@ def transformed(transformer, X):
     features = transformer.transform(X)
     features = features.tocsr() if sp.issparse(features) else np.asarray(features)
     return features.astype(np.float32, copy=False)
+
+
+def usual_power(features):
+    """The root for features that are never negative, as after a ReLU; else none.
+
+    The signed root makes much of coordinates that are next to nothing, such as the last
+    ones of a principal component analysis.
+    """
+    values = features.data if sp.issparse(features) else features
+    return POWERS[int(values.min(initial=0) < 0)]
 
 
 def unit_rows(features, power=1.0, mean=None):
@@ -107,10 +117,3 @@ def class_means(rows, codes, n_classes):
     total = members @ rows
     total = total.toarray() if sp.issparse(total) else np.asarray(total)
     return total / counts
-
-
-def row_slices(rows):
-    """Slices of rows that are small when dense."""
-    size = max(1, _BYTES_AT_ONCE // (4 * max(1, rows.shape[1])))
-    for start in range(0, rows.shape[0], size):
-        yield slice(start, start + size)

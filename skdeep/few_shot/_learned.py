@@ -9,9 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep.exceptions import InvalidParameterError
 from skdeep.few_shot._adapting import How
-from skdeep.few_shot._features import unit_rows
+from skdeep.few_shot._features import unit_rows, usual_power
 from skdeep.few_shot._rules import RULES
-from skdeep.few_shot._training import POWERS, builtin_adapter
+from skdeep.few_shot._training import builtin_adapter
 from skdeep.utils._validation import validate_rows
 
 METHODS = {"sib", *RULES}
@@ -48,7 +48,10 @@ class Learned(NamedTuple):
         """Unit rows, of which `owner` remembers the number and names of columns."""
         if self.learner is None:
             X = validate_rows(owner, X, reset=reset, accept_sparse=True)
-            return unit_rows(X, POWERS[0])
+            if reset:
+                auto = owner.power == "auto"
+                owner.power_ = usual_power(X) if auto else float(owner.power)
+            return unit_rows(X, owner.power_)
         if reset:
             source = self.learner if self.steps is None else self.steps
             for name in ("n_features_in_", "feature_names_in_"):
@@ -65,6 +68,11 @@ class Learned(NamedTuple):
             raise ValueError(
                 "method='sib' needs a trained gradient network, but the learner was "
                 f"fitted with method={self.method!r}; fit it with method='sib'."
+            )
+        if self.learner is not None and classifier.power != "auto":
+            raise InvalidParameterError(
+                "The 'power' parameter of FewShotClassifier is for estimator=None; with a "
+                "learner it is the learner's that counts. Leave it at 'auto'."
             )
         prior = check_prior(classifier.class_prior, n_classes)
         sharpness = classifier.outlier_weight

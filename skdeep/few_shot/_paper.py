@@ -21,46 +21,6 @@ MIN_ROWS = 8
 MIN_NORM = 1e-6
 
 
-class PaperSettings(NamedTuple):
-    """How the published models were trained; the defaults are those of its programs.
-
-    One model was trained for each number of shots, on features of a frozen network, and
-    the weights of the last step were reported. The weight decay holds for all weights.
-
-    Parameters
-    ----------
-    n_way, n_shot, n_query : int
-        Classes of a task, and its rows a class with and without label; `n_shot` was 1
-        or 5.
-
-    n_steps, inner_lr
-        See `PaperAdapter`.
-
-    optimizer, lr, optimizer_params, weight_decay
-        Outer optimisation.
-
-    n_iterations, batch_size : int
-        Steps of the outer optimisation, and tasks a step.
-
-    n_validation_episodes, validate_every : int
-        Fixed tasks of other classes, and the steps between two looks at them.
-    """
-
-    n_way: int = 5
-    n_shot: int = 1
-    n_query: int = 15
-    n_steps: int = 3
-    inner_lr: float = 1e-3
-    optimizer: str = "sgd"
-    lr: float = 1e-3
-    optimizer_params: tuple = (("momentum", 0.9), ("nesterov", True))
-    weight_decay: float = 5e-4
-    n_iterations: int = 50_000
-    batch_size: int = 1
-    n_validation_episodes: int = 2000
-    validate_every: int = 1000
-
-
 class TaskShares(NamedTuple):
     """What each row counts in the statistics of its task.
 

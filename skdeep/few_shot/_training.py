@@ -6,6 +6,7 @@ import warnings
 from importlib.resources import files
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from safetensors.numpy import load
 from torch import nn
@@ -18,9 +19,11 @@ from skdeep.few_shot._batches import (
     episode_accuracies,
 )
 from skdeep.few_shot._features import (
+    POWERS,
     fit_transformer,
     make_backbone,
     unit_rows,
+    usual_power,
 )
 from skdeep.few_shot._paper import PaperAdapter
 from skdeep.few_shot._sib import Adapter, directions
@@ -30,7 +33,6 @@ from skdeep.utils._torch import build, make_generator
 
 BUILTIN_WEIGHTS = "adapter.safetensors"
 BUILTIN_ARGS = {"kind": "equivariant", "n_steps": 3}
-POWERS = (0.5, 1.0)
 _LEAST_GAIN = 0.002  # of accuracy, for which the usual power is given up
 
 
@@ -323,8 +325,8 @@ def choose_power(est, features, plan, seed):
     """Power of the features with which unseen classes are told apart best."""
     if est.power != "auto":
         return float(est.power)
-    if plan.train is None:
-        return POWERS[0]
+    if plan.train is None or sp.issparse(features):  # tasks of sparse rows are slow
+        return usual_power(features)
     adapter = builtin_adapter()
     score = [
         episode_accuracies(

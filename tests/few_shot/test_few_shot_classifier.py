@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdeep import FewShotClassifier, load, save
+from skdeep import FewShotClassifier, SemiSupervisedMetaLearner, load, save
 from skdeep.few_shot._learned import METHODS
 
 CONTRACT = [
@@ -281,3 +281,23 @@ def test_a_classifier_without_a_learner_can_be_saved_to_a_file(tmp_path):
     loaded = load(tmp_path / "classifier.skdeep")
     assert (loaded.predict_proba(X) == classifier.predict_proba(X)).all()
     assert (loaded.transduction_ == classifier.transduction_).all()
+
+
+def test_roots_are_taken_of_features_that_are_never_negative():
+    X, y = load_digits(return_X_y=True)
+    assert FewShotClassifier().fit(X[:60], y[:60]).power_ == 0.5
+    assert FewShotClassifier().fit(X[:60] - 8, y[:60]).power_ == 1.0
+    alone = FewShotClassifier(power=1.0).fit(np.sqrt(X[:60]), y[:60])
+    roots = FewShotClassifier(power=0.5).fit(X[:60], y[:60])
+    np.testing.assert_allclose(
+        alone.predict_proba(np.sqrt(X)), roots.predict_proba(X), atol=1e-5
+    )
+
+
+def test_a_power_beside_a_learner_is_refused():
+    X, y = load_digits(return_X_y=True)
+    learner = SemiSupervisedMetaLearner(phi="pretrained").fit(X[:60], y[:60])
+    with pytest.raises(ValueError, match="power.*estimator=None"):
+        FewShotClassifier(learner, power=0.5).fit(X[:60], y[:60])
+    with pytest.raises(ValueError, match="power.*estimator=None"):
+        learner.adapt(X[:60], y[:60], power=0.5)
