@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+import rich.console
 import torch
 from estimators import CASES, IDS, answers, assert_same_answers
 from refusals import assert_refused, forbid_training
@@ -109,7 +110,8 @@ def pipeline_of(estimator):
 
 
 def test_callbacks_of_a_pipeline_reach_the_estimator(case, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")  # room for long names
+    # room for long names, whatever terminal an earlier test has found
+    monkeypatch.setattr(rich, "_console", rich.console.Console(width=200))
     X, y, _ = case.make_data()
     monitor = score_monitor()
     pipeline = pipeline_of(case.new().set_callbacks(monitor))
