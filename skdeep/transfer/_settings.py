@@ -1,0 +1,35 @@
+"""Defaults of the extender that are not the same for classifiers and taggers."""
+
+AUTO = {
+    "hidden_layer_sizes": {"classifier": (128,), "sequence": ()},
+    "dropout": {"classifier": 0.2, "sequence": 0.5},
+    "distill": {"classifier": 1.0, "sequence": 0.0},
+    "max_epochs": {"classifier": 60, "sequence": 20},
+    "batch_size": {"classifier": 64, "sequence": 32},
+    "lr": {"classifier": 3e-3, "sequence": 1e-3},
+    "early_stopping": {"classifier": False, "sequence": True},
+    "skip_connection": {"classifier": True, "sequence": False},
+    "source_signal": {"classifier": "logits", "sequence": "hard"},
+}
+
+
+def setting(est, name):
+    """Value of a parameter, after "auto" has been resolved.
+
+    Parameters
+    ----------
+    est : AdapterExtender
+        Its `mode_` is known.
+
+    name : str
+        A parameter.
+
+    Returns
+    -------
+    value : object
+        The parameter itself, or what "auto" means in this mode.
+    """
+    value = getattr(est, name)
+    if not isinstance(value, str) or value != "auto":
+        return value
+    return AUTO[name][est.mode_]

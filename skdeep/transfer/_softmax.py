@@ -1,0 +1,204 @@
+"""Multinomial logistic regression that starts from a source and is drawn back to it.
+
+With phi the scaled features of a row, s the source's scores (centred, zero for new
+classes) and v the same scores as inputs, the scores of all classes are
+
+    gamma s + W phi + V v + b .
+
+W, V and b have zero as their prior mean, and gamma has one, so that the prior is the
+source itself. V speaks for new classes only: which of the old classes the source confuses
+a new one with. The problem is convex, and is solved by L-BFGS.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+_MAX_STEPS = 150
+V_FACTOR = 1.0
+
+
+@dataclass
+class Weights:
+    """A solution.
+
+    Attributes
+    ----------
+    features : ndarray of shape (n_features, n_classes)
+        W, transposed.
+
+    scores : ndarray of shape (n_old, n_new)
+        V, transposed.
+
+    bias : ndarray of shape (n_classes,)
+
+    gamma : float
+    """
+
+    features: np.ndarray
+    scores: np.ndarray
+    bias: np.ndarray
+    gamma: float
+
+
+@dataclass
+class Problem:
+    """What the weights are fitted to.
+
+    Attributes
+    ----------
+    features : ndarray or CSR matrix of shape (n_samples, n_features)
+        Scaled.
+
+    skip : ndarray of shape (n_samples, n_classes)
+        Source scores in the columns of the old classes.
+
+    scores : ndarray of shape (n_samples, n_old)
+        Source scores as inputs.
+
+    target : ndarray of shape (n_samples, n_classes)
+        Probability of each class for each row.
+
+    weight : ndarray of shape (n_samples,)
+        Weight of each row.
+
+    layout : Layout
+
+    distill : float, default=0.0
+        Weight of the divergence from the source on the old classes.
+
+    temperature : float, default=1.0
+        Of that divergence.
+
+    sharpness : float, default=1.0
+        What `skip` is multiplied with to be the source's answer in that divergence.
+    """
+
+    features: object
+    skip: np.ndarray
+    scores: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    layout: object
+    distill: float = 0.0
+    temperature: float = 1.0
+    sharpness: float = 1.0
+
+
+def solve(problem, penalty, start=None):
+    """Fit the weights.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    penalty : float
+        Half the weight of the squared entries of W; V has three times as much, and gamma
+        a hundredth of 1. All are relative to a mean loss per row.
+
+    start : Weights or None, default=None
+        Where to begin; None is the source.
+
+    Returns
+    -------
+    weights : Weights
+
+    Notes
+    -----
+    O(n_values * n_classes) per step, where n_values are the stored features, and
+    O(n_features * n_classes) memory. Columns of sparse features that are all zero are
+    left out.
+    """
+    full, columns = problem.features, None
+    if sp.issparse(full):
+        columns = np.flatnonzero(np.diff(full.tocsc().indptr))
+        problem = Problem(**{**vars(problem), "features": full[:, columns]})
+    loss = _Loss(problem, penalty)
+    first = loss.join(start, columns)
+    found = minimize(
+        loss,
+        first,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": _MAX_STEPS, "gtol": 1e-5, "ftol": 1e-7},
+    )
+    weights = loss.split(found.x)
+    if columns is not None:
+        whole = np.zeros((full.shape[1], weights.features.shape[1]))
+        whole[columns] = weights.features
+        weights.features = whole
+    return weights
+
+
+class _Loss:
+    """Value and gradient at a vector of all weights."""
+
+    def __init__(self, problem, penalty):
+        self.problem = problem
+        self.penalty = penalty
+        n_classes, new = problem.layout.n_classes, problem.layout.new
+        self.shapes = [
+            (problem.features.shape[1], n_classes),
+            (problem.scores.shape[1], len(new)),
+            (n_classes,),
+            (1,),
+        ]
+        self.weight = problem.weight / problem.weight.sum()
+        self.back = problem.features.T
+        if sp.issparse(self.back):
+            self.back = self.back.tocsr()
+        heat = problem.temperature / problem.sharpness
+        teacher = problem.skip[:, problem.layout.old] / heat
+        self.teacher = np.exp(teacher - logsumexp(teacher, axis=1, keepdims=True))
+
+    def join(self, weights, columns=None):
+        if weights is None:
+            flat = [np.zeros(int(np.prod(shape))) for shape in self.shapes]
+            flat[-1][:] = 1
+            return np.concatenate(flat)
+        W = weights.features if columns is None else weights.features[columns]
+        return np.concatenate(
+            [W.ravel(), weights.scores.ravel(), weights.bias, [weights.gamma]]
+        )
+
+    def split(self, flat):
+        ends = np.cumsum([np.prod(shape) for shape in self.shapes])[:-1].astype(int)
+        parts = np.split(flat, ends)
+        W, V, bias, gamma = (p.reshape(s) for p, s in zip(parts, self.shapes))
+        return Weights(W, V, bias, gamma[0])
+
+    def __call__(self, flat):
+        problem, now = self.problem, self.split(flat)
+        old, new = problem.layout.old, problem.layout.new
+        logits = now.gamma * problem.skip + problem.features @ now.features + now.bias
+        logits[:, new] += problem.scores @ now.scores
+        log_proba = logits - logsumexp(logits, axis=1, keepdims=True)
+        value = -(self.weight * (problem.target * log_proba).sum(axis=1)).sum()
+        slope = np.exp(log_proba) * problem.target.sum(axis=1, keepdims=True)
+        slope -= problem.target
+        if problem.distill:
+            value += self._add_distillation(logits, slope, old)
+        slope *= self.weight[:, None]
+        a, c, g = self.penalty, V_FACTOR * self.penalty, 0.01
+        value += 0.5 * (a * (now.features**2).sum() + c * (now.scores**2).sum())
+        value += 0.5 * g * (now.gamma - 1) ** 2
+        parts = [
+            self.back @ slope + a * now.features,
+            problem.scores.T @ slope[:, new] + c * now.scores,
+            slope.sum(axis=0),
+            [(slope * problem.skip).sum() + g * (now.gamma - 1)],
+        ]
+        return value, np.concatenate([np.ravel(part) for part in parts])
+
+    def _add_distillation(self, logits, slope, old):
+        """Divergence of the teacher from the model on old classes; its slope is added."""
+        heat, factor = self.problem.temperature, self.problem.distill
+        soft = logits[:, old] / heat
+        soft -= logsumexp(soft, axis=1, keepdims=True)
+        slope[:, old] += factor * heat * (np.exp(soft) - self.teacher)
+        entropy = (self.teacher * np.log(np.maximum(self.teacher, 1e-30))).sum(axis=1)
+        divergence = entropy - (self.teacher * soft).sum(axis=1)
+        return factor * heat**2 * (self.weight * divergence).sum()
