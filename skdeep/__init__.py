@@ -19,12 +19,15 @@ _SUBMODULES = (
     "multilabel",
     "neighbors",
     "nn",
+    "transfer",
 )
 _PUBLIC = {
+    "AdapterExtender": "transfer",
     "DynamicChainClassifier": "multilabel",
     "FewShotClassifier": "few_shot",
     "HiLanderClusterer": "cluster",
     "SemiSupervisedMetaLearner": "few_shot",
+    "SequenceTagger": "transfer",
     "TCMEmbedder": "metric_learning",
     "inspect": "_persistence",
     "load": "_persistence",
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
         multilabel,
         neighbors,
         nn,
+        transfer,
     )
     from skdeep._persistence import inspect, load, save  # noqa: F401
     from skdeep.cluster import HiLanderClusterer  # noqa: F401
@@ -70,4 +74,5 @@ if TYPE_CHECKING:
     from skdeep.metric_learning import TCMEmbedder  # noqa: F401
     from skdeep.metrics import opis_score  # noqa: F401
     from skdeep.multilabel import DynamicChainClassifier  # noqa: F401
+    from skdeep.transfer import AdapterExtender, SequenceTagger  # noqa: F401
     from skdeep.utils._show_versions import show_versions  # noqa: F401

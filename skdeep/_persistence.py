@@ -25,6 +25,7 @@ _CLASSES = {
     "FewShotClassifier": "skdeep.few_shot",
     "HiLanderClusterer": "skdeep.cluster",
     "SemiSupervisedMetaLearner": "skdeep.few_shot",
+    "SequenceTagger": "skdeep.transfer",
     "TCMEmbedder": "skdeep.metric_learning",
 }
 # from a format to the next one: a function that maps (header, tensors) to such a pair

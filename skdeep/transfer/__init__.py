@@ -2,5 +2,6 @@
 
 from skdeep.transfer._compare import compare_extensions
 from skdeep.transfer._extender import AdapterExtender
+from skdeep.transfer._tagger import SequenceTagger
 
-__all__ = ["AdapterExtender", "compare_extensions"]
+__all__ = ["AdapterExtender", "SequenceTagger", "compare_extensions"]

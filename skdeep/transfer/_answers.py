@@ -41,10 +41,10 @@ class ExtendedAnswersMixin:
         """
         check_is_fitted(self)
         if self.method_ == "source":
+            answer = self.predict_source(X)
             if _tags(self):
-                return self.predict_source(X)
-            check_rows(self, X, reset=False)
-            return np.asarray(self.predict_source(X)).astype(self.classes_.dtype)
+                return answer
+            return np.asarray(answer).astype(self.classes_.dtype)
         if _tags(self):
             from skdeep.transfer._sequence_mode import predict_sequence
 
@@ -158,8 +158,10 @@ class ExtendedAnswersMixin:
         check_is_fitted(self)
         if not hasattr(self.estimator_, "predict"):  # a bare network
             return self.base_classes_[self._see(X)[1].argmax(axis=1)]
-        X = as_source_input(self.estimator_, without_tensors(X))
-        return self.estimator_.predict(X)
+        X = without_tensors(X)
+        if _classifies(self):
+            check_rows(self, X, reset=False)
+        return self.estimator_.predict(as_source_input(self.estimator_, X))
 
     def score(self, X, y, sample_weight=None):
         """Accuracy of a classifier, F1 of the entities of a tagger.

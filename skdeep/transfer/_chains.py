@@ -5,7 +5,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
-from skdeep.transfer._sources import tells_classes, unwrap
+from skdeep.transfer._source_kinds import tells_classes, unwrap
 from skdeep.utils._validation import encode_labels
 
 # share of a row's probability below which a class is not worth a row of its own
@@ -47,14 +47,15 @@ def collapsed(est, X):
     single.set_params(new_annotation="full", class_weight=None)
     if est.mode_ == "sequence":
         return single.fit(X, est.predict(X))
+    single.set_params(distill=0.0)  # the chain's answers hold the source's already
     if est.method == "gate":
         single.set_params(method="auto")
     row, place, share = soft_rows(est.predict_proba(X))
     missing = np.setdiff1d(np.arange(len(est.classes_)), place)
     if len(missing):
         raise ValueError(
-            f"X holds no row that the extender takes for {est.classes_[missing[0]]!r}; "
-            "collapse needs rows of all classes."
+            "X holds no row that the extender takes for "
+            f"{est.classes_.tolist()[missing[0]]!r}; collapse needs rows of all classes."
         )
     return single.fit(
         _safe_indexing(X, row),

@@ -2,7 +2,7 @@
 
 from sklearn.base import clone
 
-from skdeep.transfer._sources import is_fitted
+from skdeep.transfer._source_kinds import is_fitted
 
 _BY_REFERENCE = ("estimator", "features")
 

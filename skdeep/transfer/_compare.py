@@ -9,7 +9,7 @@ from skdeep.metrics import extension_scores
 from skdeep.metrics._extension import old_classes_of
 from skdeep.transfer._extender import AdapterExtender
 from skdeep.transfer._modes import resolve_mode
-from skdeep.transfer._sources import source_classes
+from skdeep.transfer._source_kinds import source_classes
 
 _COLUMNS = ("old", "new", "all", "harmonic", "source_old", "forgetting")
 

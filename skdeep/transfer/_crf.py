@@ -2,12 +2,9 @@
 
 The score of tags y of a sentence is start[y_1] + sum_t scores[t, y_t] +
 sum_t transitions[y_t, y_t+1] + end[y_L]; their log-probability is the score minus the
-log-sum of all tag sequences. Three things make it fast: the recursions from the left
-and from the right run side by side in one loop, on probabilities (a step is one small
-matrix product) where the range of the transitions allows it and on logarithms where it
-does not; the tokens stand in order of time, the longest sentences first, so that a step
-is a slice without padding; the gradient is written down (it is the marginals), so that
-no step is recorded. Shapes: B sentences, L tokens at most, N tokens in all, C tags.
+log-sum of all tag sequences. The gradient is written down (expected minus observed
+counts), so that no step of a recursion is recorded. Shapes: B sentences of L tokens at
+most, N tokens in all, C tags.
 """
 
 import math
@@ -15,10 +12,11 @@ import math
 import numpy as np
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
+
+from skdeep.transfer._crf_sums import Packing, backend, log_sums, views
 
 _RESCALE_EVERY = 8  # steps of Viterbi between two shifts of its scores
-_FEW_PAIRS = 100_000  # below, numpy does a Viterbi step faster than torch
+_LOWEST = -1e30
 
 
 class LinearChainCRF(nn.Module):
@@ -44,7 +42,8 @@ class LinearChainCRF(nn.Module):
     -----
     All methods take `scores` of shape (B, L, C), float32 or float64, and `lengths` of
     shape (B,), int64, at least 1; what stands behind the end of a sentence is not read.
-    O(N C^2) time, O(N C) memory. Second derivatives are refused.
+    O(N C^2) time, O(N C) memory, a step of Viterbi O(B C^2). Gradients of gradients are
+    refused. Parameters whose range exceeds about 220 cost a slower recursion.
 
     References
     ----------
@@ -94,8 +93,8 @@ class LinearChainCRF(nn.Module):
     @torch.no_grad()
     def marginals(self, scores, lengths):
         """Probability of each tag at each token, (B, L, C); 0 behind the end."""
-        packing = _Packing(lengths, *scores.shape[:2], scores.device)
-        sums = _sums(packing.pack(scores), *self._parameters_like(scores), packing)
+        packing = Packing(lengths, *scores.shape[:2], scores.device)
+        sums = log_sums(packing.pack(scores), *self._parameters_like(scores), packing)
         return packing.unpack(sums.marginals()).to(scores.dtype)
 
     @torch.no_grad()
@@ -116,7 +115,7 @@ class LinearChainCRF(nn.Module):
         tags : int64 Tensor of shape (B, L)
             -1 behind the end.
         """
-        packing = _Packing(lengths, *scores.shape[:2], scores.device)
+        packing = Packing(lengths, *scores.shape[:2], scores.device)
         parameters = self._parameters_like(scores)
         if forbidden is not None:
             parameters = [
@@ -149,11 +148,13 @@ class _LogProbability(torch.autograd.Function):
     def forward(
         ctx, scores, start, transitions, end, lengths, tags, allowed, differentiable
     ):
-        packing = _Packing(lengths, *scores.shape[:2], scores.device)
+        packing = Packing(lengths, *scores.shape[:2], scores.device)
         x = packing.pack(scores)  # (N, C)
         if allowed is not None:
-            x = x.masked_fill(~packing.pack(allowed), -math.inf)
-        sums = _sums(x, start, transitions, end, packing, both=differentiable)
+            allowed = packing.pack(allowed)
+            _check_rows(allowed.any(1), packing.rows, "`allowed` leaves a token no tag")
+            x = x.masked_fill(~allowed, -math.inf)
+        sums = log_sums(x, start, transitions, end, packing, both=differentiable)
         total = sums.terms.neg_()  # (N,) float64
         moves = None
         if tags is not None:
@@ -168,8 +169,11 @@ class _LogProbability(torch.autograd.Function):
         return packing.row_sums(total)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad_output):
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "LinearChainCRF has first derivatives only; use create_graph=False."
+            )
         packing, sums, tags = ctx.packing, ctx.sums, ctx.tags
         marginals = sums.marginals()  # (N, C)
         weights = grad_output[packing.rows].to(marginals.dtype)  # (N,)
@@ -184,218 +188,57 @@ class _LogProbability(torch.autograd.Function):
         return (*(g.to(ctx.dtype) for g in grads), None, None, None, None)
 
 
-class _Packing:
-    """Order of the tokens of a padded batch by time, the longest sentences first.
-
-    Attributes
-    ----------
-    steps : list of (before, now, n)
-        Step t reads the rows from `before` on and writes those from `now` on, `n` each.
-    tokens : Tensor of shape (N,)
-        Where each token stands in the padded batch, flattened.
-    rows : Tensor of shape (N,)
-        Its sentence.
-    mirror : Tensor of shape (N,)
-        Position of the token that is as far from the end as this one from the start.
-    previous : Tensor of shape (N - B,)
-        Positions of the tokens before all that are not the first.
-    last : Tensor of shape (B,)
-        Positions of the last tokens.
-    """
-
-    def __init__(self, lengths, n_rows, width, device):
-        lengths = lengths.cpu().numpy()
-        if lengths.shape != (n_rows,) or not (
-            lengths.min() > 0 and lengths.max() <= width
-        ):
-            raise ValueError(
-                f"`lengths` must hold one length between 1 and {width} for each of "
-                f"the {n_rows} rows of `scores`; remove empty rows before."
-            )
-        order = np.argsort(-lengths, kind="stable")
-        lengths = lengths[order]
-        sizes = n_rows - np.cumsum(np.bincount(lengths))[:-1]  # rows alive at each step
-        starts = np.cumsum(sizes) - sizes
-        time = np.repeat(np.arange(len(sizes)), sizes)
-        position = np.arange(len(time))
-        row = position - starts[time]
-        previous = position - sizes[time - 1]
-        mirror = starts[lengths[row] - 1 - time] + row
-        rows = order[row]
-        index = np.stack([rows * width + time, rows, mirror, previous])
-        self.tokens, self.rows, self.mirror, previous = torch.from_numpy(index).to(
-            device
-        )
-        self.previous, self.last = previous[n_rows:], self.mirror[:n_rows]
-        starts = starts.tolist()
-        self.steps = list(zip(starts, starts[1:], sizes[1:].tolist()))
-        self.shape = n_rows, width
-
-    def pack(self, values):
-        """(B, L, ...) -> (N, ...)"""
-        return values.flatten(0, 1).index_select(0, self.tokens)
-
-    def unpack(self, values, fill=0):
-        """(N, ...) -> (B, L, ...)"""
-        n_rows, width = self.shape
-        out = values.new_full((n_rows * width, *values.shape[1:]), fill)
-        return out.index_copy_(0, self.tokens, values).unflatten(0, self.shape)
-
-    def row_sums(self, values):
-        """(N,) -> (B,)"""
-        return self.unpack(values).sum(1)
-
-
-def _sums(x, start, transitions, end, packing, both=True):
-    """Sums over all tag sequences, on probabilities if that is exact enough."""
-    flat = torch.cat([start, transitions.flatten(), end])
-    low, top = torch.stack(flat.aminmax()).tolist()
-    for dtype in dict.fromkeys([x.dtype, torch.float64]):
-        period = _period(top - low, len(start), torch.finfo(dtype))
-        if period:
-            parameters = (p.to(dtype) for p in (start, transitions, end))
-            return _ScaledSums(x.to(dtype), *parameters, packing, top, period, both)
-    parameters = (p.double() for p in (start, transitions, end))
-    return _LogSums(x.double(), *parameters, packing)
-
-
-def _period(spread, n_tags, limits):
-    """Steps between two rescalings of the probabilities; 0: logarithms are needed.
-
-    With the largest score of each token and each parameter shifted to 0, a step shrinks
-    the sum of a row by exp(-spread) at most and lets it grow n_tags times at most. A
-    tag that matters to the last digit is not below eps * exp(-2 * spread) of the sum.
-    """
-    room = math.log(limits.eps / limits.tiny)
-    return int(max(0, room / max(1, math.log(n_tags), spread) - 1) / 2)
-
-
-class _ScaledSums:
-    """Sums over all tag sequences by recursions on rescaled probabilities."""
-
-    def __init__(self, x, start, transitions, end, packing, top, period, both):
-        self.packing = packing
-        n_rows, n_chains = len(packing.last), 1 + both
-        peaks = x.amax(1, keepdim=True)
-        self.moves = (transitions - top).exp()
-        edges = (torch.stack([start, end]) - top).exp()  # (2, C)
-        chains = x.new_empty(n_chains, *x.shape)
-        torch.sub(x, peaks, out=chains[0]).exp_()
-        if both:
-            torch.index_select(chains[0], 0, packing.mirror, out=chains[1])
-        arrived = torch.empty_like(chains)
-        arrived[:, :n_rows] = edges[:n_chains, None]
-        chains[:, :n_rows] *= edges[:n_chains, None]
-        moves = torch.stack([self.moves, self.moves.T][:n_chains])
-        scales = x.new_ones(n_chains, len(x), 1)
-        xp = np if x.device.type == "cpu" else torch
-        arrays = _as(xp, chains, arrived, moves, scales)
-        _recur(xp, *arrays, packing.steps, period)
-        self.chains, self.arrived = chains, arrived
-        if both:
-            self.joint = arrived[1].index_select(0, packing.mirror).mul_(chains[0])
-            self.sums = self.joint.sum(1, keepdim=True)  # (N, 1)
-        # (N,): the log-sum of a row is the sum of the terms of its tokens
-        self.terms = (peaks + scales[0].log_())[:, 0].double().add_(top)
-        last = chains[0].index_select(0, packing.last) @ edges[1]
-        self.terms[:n_rows] += last.log_() + top
-
-    def marginals(self):
-        """Probability of each tag at each token, (N, C)."""
-        return self.joint / self.sums
-
-    def pairs(self, weights):
-        """Weighted sum of the probabilities of all moves; (N,) -> (C, C)"""
-        before = self.packing.previous
-        scale = (weights[:, None] / self.sums).index_select(0, before)
-        left = self.chains[0].index_select(0, before).mul_(scale)
-        right = self.chains[1].index_select(
-            0, self.packing.mirror[len(self.packing.last) :]
-        )
-        return self.moves * (left.T @ right)
-
-
-def _recur(xp, chains, arrived, moves, scales, steps, period):
-    """Fill `arrived` and `chains` (2, N, C), with numpy or torch as `xp`, in place.
-
-    ``arrived`` is what comes in from the neighbour, ``chains`` that times the emission.
-    """
-    for step, (before, now, n) in enumerate(steps, 1):
-        come, chain = arrived[:, now : now + n], chains[:, now : now + n]
-        xp.matmul(chains[:, before : before + n], moves, out=come)
-        xp.multiply(chain, come, out=chain)
-        if step % period == 0:
-            scale = chain.sum(-1, keepdims=True)
-            scales[:, now : now + n] = scale
-            xp.divide(chain, scale, out=chain)
-
-
-class _LogSums:
-    """Sums over all tag sequences by recursions on logarithms."""
-
-    def __init__(self, x, start, transitions, end, packing):
-        self.packing, self.transitions = packing, transitions
-        n_rows = len(packing.last)
-        moves = torch.stack([transitions, transitions.T])
-        chains = torch.stack([x, x[packing.mirror]])  # (2, N, C)
-        arrived = torch.empty_like(chains)
-        arrived[:, :n_rows] = torch.stack([start, end])[:, None]
-        chains[:, :n_rows] += arrived[:, :n_rows]
-        for before, now, n in packing.steps:
-            past = chains[:, before : before + n, :, None] + moves[:, None]
-            arrived[:, now : now + n] = past.logsumexp(2)
-            chains[:, now : now + n] += arrived[:, now : now + n]
-        self.joint = chains[0] + arrived[1][packing.mirror]
-        self.chains = chains
-        self.log_sum = self.joint.logsumexp(1, keepdim=True)
-        self.terms = torch.zeros_like(self.log_sum[:, 0])
-        self.terms[:n_rows] = self.log_sum[:n_rows, 0]
-
-    def marginals(self):
-        return (self.joint - self.log_sum).exp()
-
-    def pairs(self, weights):
-        total = torch.zeros_like(self.transitions)
-        for before, now, n in self.packing.steps:
-            left = (
-                self.chains[0][before : before + n] - self.log_sum[before : before + n]
-            )
-            right = self.chains[1][self.packing.mirror[now : now + n]]
-            pair = (left[:, :, None] + self.transitions + right[:, None]).exp()
-            total += torch.einsum("nij,n->ij", pair, weights[before : before + n])
-        return total
+def _check_rows(good, rows, message):
+    """Raise a ValueError that names the first row that is not good."""
+    if not good.all():
+        raise ValueError(f"{message} in row {rows[~good].min()}.")
 
 
 def _best_tags(x, start, transitions, end, packing):
     """Viterbi without stored pointers: the way back looks for its source again."""
-    n_rows, n_tags = len(packing.last), len(start)
-    emissions = (x - x.amax(1, keepdim=True)).T.contiguous()  # (C, N)
-    emissions[:, :n_rows] += start[:, None]
-    n_pairs = n_rows * n_tags**2
-    xp = np if x.device.type == "cpu" and n_pairs < _FEW_PAIRS else torch
-    pairs = x.new_empty(n_pairs)
-    arrays = emissions, transitions[:, :, None], pairs
-    _best_sums(xp, *_as(xp, *arrays), packing.steps)
-    best = emissions.T.contiguous()  # (N, C)
-    tags = (best[packing.last] + end).argmax(1)
-    path = torch.empty_like(packing.rows)
+    n_rows = len(packing.last)
     xp = np if x.device.type == "cpu" else torch
-    arrays = path, best, transitions.T.contiguous(), tags
-    _trace_back(*_as(xp, *arrays), packing.steps)
-    path[:n_rows] = tags
-    return path
+    step_xp = backend(x, n_rows)
+    # rows innermost: longer inner loops if there are more rows than tags, or for torch
+    rows_inside = step_xp is torch or n_rows >= x.shape[1]
+    ways = x.new_empty(n_rows * x.shape[1] ** 2)
+    last, rows, path = packing.last, packing.rows, torch.empty_like(packing.rows)
+    x, start, transitions, end = views(xp, x, start, transitions, end)
+    last, rows, path = views(xp, last, rows, path)
+    best = x - xp.amax(x, 1)[:, None]  # (N, C)
+    best[:n_rows] += start
+    best = _transposed(best) if rows_inside else best.T  # (C, N)
+    tensors = torch.as_tensor(best), torch.as_tensor(transitions[:, :, None]), ways
+    _best_sums(step_xp, *views(step_xp, *tensors), packing.steps, rows_inside)
+    best = _transposed(best) if rows_inside else best.T  # (N, C)
+    final = best[last] + end
+    message = "`scores` are not finite, or `forbidden` leaves no tag sequence,"
+    _check_rows(xp.isfinite(xp.amax(final, 1)), rows[:n_rows], message)
+    _trace_back(path, best, _transposed(transitions), final.argmax(1), packing.steps)
+    return torch.as_tensor(path)
 
 
-def _best_sums(xp, best, transitions, pairs, steps):
+def _transposed(matrix):
+    """The transposed matrix in new memory, row after row."""
+    return matrix.T.reshape(-1).reshape(matrix.T.shape)
+
+
+def _best_sums(xp, best, transitions, ways, steps, rows_inside):
     """Turn emissions (C, N) into the scores of the best ways to each tag, in place."""
     n_tags = len(best)
+    highest = torch.amax if xp is torch else np.maximum.reduce
     for step, (before, now, n) in enumerate(steps, 1):
-        ways = pairs[: n_tags * n_tags * n].reshape(n_tags, n_tags, n)  # from, to, row
-        xp.add(transitions, best[:, None, before : before + n], out=ways)
+        pairs = ways[: n_tags * n_tags * n]
+        if rows_inside:
+            pairs = pairs.reshape(n_tags, n_tags, n)  # from, to, row
+        else:
+            pairs = pairs.reshape(n_tags, n, n_tags).swapaxes(1, 2)
+        xp.add(transitions, best[:, None, before : before + n], out=pairs)
         here = best[:, now : now + n]
-        here += xp.amax(ways, 0)
+        here += highest(pairs, 0)
         if step % _RESCALE_EVERY == 0:
-            here -= xp.amax(here, 0)
+            # a row without a legal way stays at minus infinity
+            here -= highest(here, 0).clip(_LOWEST)
 
 
 def _trace_back(path, best, sources, tags, steps):
@@ -404,8 +247,4 @@ def _trace_back(path, best, sources, tags, steps):
         here = tags[:n]
         path[now : now + n] = here
         here[:] = (sources[here] + best[before : before + n]).argmax(1)
-
-
-def _as(xp, *tensors):
-    """The tensors, or numpy views of them."""
-    return tensors if xp is torch else [tensor.numpy() for tensor in tensors]
+    path[: len(tags)] = tags

@@ -71,8 +71,9 @@ class AdapterExtender(
     adapter_kind : {"lstm", "conv", "linear"}, default="lstm"
         Network over the source's answers, of taggers.
 
-    adapter_hidden_size : int, default=100
-        Its size.
+    adapter_hidden_size : int or "auto", default="auto"
+        Its size. "auto" is 100 for classifiers, and for taggers the size of the layer
+        that it joins.
 
     adapter_layers : int, default=1
         Its depth.
@@ -151,8 +152,8 @@ class AdapterExtender(
         Patience in epochs.
 
     warm_start : bool, default=False
-        Whether pickles keep the new data, as they were read, and the state of the
-        optimizer, so that `partial_fit` can go on from there.
+        Whether pickles keep the new data, as they were read, so that `partial_fit` can
+        add others. Networks start anew in any case.
 
     callbacks : list or None, default=None
         Further callbacks of skorch.
@@ -247,8 +248,12 @@ class AdapterExtender(
 
     Notes
     -----
-    `fit` asks the source once for each row; a prediction costs one of the source and one
-    of the extension. `clone` hands a fitted `estimator` on by reference, so that grid
+    Fit and prediction ask the source once for each row. Beyond that, with n rows of d
+    features, C classes and hidden layers of width h, a network costs O(n h (d + C)) time
+    for each epoch or prediction, stacking O(n C (d + C)) for each step of its solver or
+    prediction. The gate compares each row with all new ones.
+
+    `clone` hands a fitted `estimator` on by reference, so that grid
     searches, cross-validation and pipelines work.
 
     Accuracy on the new data sees few old rows and rewards forgetting; take
@@ -306,7 +311,7 @@ class AdapterExtender(
         "skip_connection": ["boolean", _AUTO],
         "trainable": [StrOptions({"all", "top"})],
         "adapter_kind": [StrOptions({"lstm", "conv", "linear"})],
-        "adapter_hidden_size": [_COUNT],
+        "adapter_hidden_size": [_COUNT, _AUTO],
         "adapter_layers": [_COUNT],
         "adapter_dropout": [Interval(Real, 0, 1, closed="left")],
         "hidden_layer_sizes": [ListOf(_COUNT), _AUTO],
@@ -340,7 +345,7 @@ class AdapterExtender(
         skip_connection="auto",
         trainable="all",
         adapter_kind="lstm",
-        adapter_hidden_size=100,
+        adapter_hidden_size="auto",
         adapter_layers=1,
         adapter_dropout=0.1,
         hidden_layer_sizes="auto",

@@ -11,17 +11,18 @@ import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skdeep.exceptions import InvalidParameterError
-from skdeep.transfer._sources import (
-    as_signal,
-    class_scores,
+from skdeep.transfer._source_kinds import (
+    is_fitted,
     network_of,
     takes_missing,
     takes_sparse,
+    takes_text,
     unwrap,
 )
+from skdeep.transfer._sources import as_signal, class_scores
 from skdeep.utils._validation import validate_rows
 
 
@@ -39,13 +40,11 @@ def settle_features(est, X):
     features = est.features
     est._with_scores = False
     if not isinstance(features, str):
-        try:
-            check_is_fitted(features)
-        except NotFittedError as error:
+        if not is_fitted(features):
             raise NotFittedError(
                 f"The transformer `features` ({type(features).__name__}) is not fitted; "
                 "fit it first, the extender never trains it."
-            ) from error
+            )
         est._feature_place, est._transformer = "transformer", features
         return
     est._with_scores = features in ("scores", "both")
@@ -65,7 +64,9 @@ def usual_place(source, X):
         return "chain" if getattr(inner, "_feature_place", None) else None
     if isinstance(inner, Pipeline) and len(inner.steps) > 1:
         return "steps"
-    if is_text(X) or (takes_missing(source) and _has_missing(X)):
+    if has_categories(X) or (is_text(X) and takes_text(source)):
+        return None
+    if takes_missing(source) and _has_missing(X):
         return None
     return "input"
 
@@ -76,13 +77,22 @@ def _extender_type():
     return AdapterExtender
 
 
+def has_categories(X):
+    """Whether a frame has columns of categories that are no numbers."""
+    kinds = getattr(X, "dtypes", ())
+    for kind in getattr(kinds, "values", list)() if isinstance(kinds, dict) else kinds:
+        names = getattr(kind, "categories", None)
+        if names is not None and names.dtype.kind not in "biuf":
+            return True
+    return False
+
+
 def is_text(X):
     """Whether rows are something else than numbers."""
     if sp.issparse(X):
         return False
-    kinds = getattr(getattr(X, "dtypes", None), "values", None)
-    if kinds is not None:
-        return any(getattr(kind, "kind", "O") not in "biufc" for kind in kinds)
+    if hasattr(X, "dtypes") and hasattr(X, "columns"):
+        return any(getattr(kind, "kind", "O") not in "biufc" for kind in X.dtypes)
     dtype = getattr(X, "dtype", None)
     if dtype is not None and getattr(dtype, "kind", "") in "biufc":
         return False
@@ -129,7 +139,7 @@ def check_rows(est, X, *, reset):
     except ValueError as error:
         if is_text(X):
             raise ValueError(
-                "X holds text, which cannot be features of a network. Set `features` to "
+                f"{error} If `estimator` itself takes such rows, set `features` to "
                 "'scores' or to a fitted transformer."
             ) from error
         raise

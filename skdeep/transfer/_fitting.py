@@ -1,16 +1,17 @@
 """The fit of the extender: from any state and mode to the one that does the work."""
 
-from skdeep.transfer._extending import (
+from skdeep.transfer._adopting import (
     adopt_source,
     be_the_source,
-    extend_source,
     fit_source,
     fitted_copy,
-    read_new_data,
 )
+from skdeep.transfer._extending import extend_source
 from skdeep.transfer._features import settle_features
 from skdeep.transfer._modes import resolve_mode
-from skdeep.transfer._sources import check_fitted, without_tensors
+from skdeep.transfer._new_data import read_new_data
+from skdeep.transfer._source_kinds import check_fitted
+from skdeep.transfer._sources import without_tensors
 from skdeep.utils._torch import resolve_device
 from skdeep.utils._validation import encode_labels
 

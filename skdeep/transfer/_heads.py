@@ -33,8 +33,9 @@ def pick_method(est, rows, layout, rng, pool):
     if not len(layout.new) and (counts > 0).sum() < 2:
         return "source"
     method = est.method
-    if method == "auto" and est.annotation_ == "new_only" and est.novelty is not None:
-        method = "gate"
+    if method == "auto" and est.annotation_ == "new_only":
+        # held-out rows are new, too, so a trial would tell nothing about the old classes
+        method = "adapter" if est.novelty is None else "gate"
     if method == "gate":
         check_gate(est, counts, layout)
     if method != "auto":
@@ -56,7 +57,7 @@ def check_gate(est, counts, layout):
     few = layout.new[counts[layout.new] < _LEAST_FOR_GATE]
     if len(few):
         raise ValueError(
-            f"The new class {est.classes_[few[0]]!r} has {counts[few[0]]} samples; the "
+            f"The new class {est.classes_.tolist()[few[0]]!r} has {counts[few[0]]} samples; the "
             f"gate for data of new classes alone is calibrated on {_LEAST_FOR_GATE} or "
             "more. Add samples, or rows of old classes, or set novelty=None."
         )

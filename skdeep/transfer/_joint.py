@@ -145,7 +145,9 @@ def fit_adapter(est, rows, layout, rng, pool=None):
     skip = bool(setting(est, "skip_connection"))
     network = {
         **_sizes(est, rows, layout),
-        "adapter_hidden_size": est.adapter_hidden_size if len(layout.old) else 0,
+        "adapter_hidden_size": setting(est, "adapter_hidden_size")
+        if len(layout.old)
+        else 0,
         "skip": skip,
         "start_at_zero": skip or not len(layout.old),
     }

@@ -2,7 +2,7 @@
 
 from sklearn.base import is_classifier
 
-from skdeep.transfer._sources import takes_sparse, unwrap
+from skdeep.transfer._source_kinds import takes_sparse, unwrap
 
 
 def mode_of(est):
@@ -52,7 +52,9 @@ def resolve_mode(est, X, y):
 
 
 def are_sentences(data):
-    """Whether this is a sequence of sequences of text."""
+    """Whether this is a sequence of sequences of text; iterators are not used up."""
+    if hasattr(data, "__next__"):
+        return False
     try:
         first = next((part for part in data if len(part)), None)
     except TypeError:  # numbers, or nothing to go through

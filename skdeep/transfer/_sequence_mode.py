@@ -1,14 +1,18 @@
 """Sequence mode of the extender: a trained tagger learns new types of entities."""
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from skdeep.base import use_one_thread_after_fork
+from skdeep.exceptions import InvalidParameterError
 from skdeep.transfer._growing import grow
 from skdeep.transfer._pseudo_tags import allowed_tags, fill_in
 from skdeep.transfer._sentences import (
+    Tokens,
     check_sentences,
     check_tags,
     detect_scheme,
@@ -22,7 +26,7 @@ from skdeep.transfer._sentences import (
 from skdeep.transfer._settings import setting
 from skdeep.transfer._tagger import SequenceTagger
 from skdeep.transfer._tagger_modules import TaggerNetwork
-from skdeep.transfer._tagger_sources import source_classes, view
+from skdeep.transfer._tagger_sources import SourceView, source_classes, view
 from skdeep.transfer._tagger_training import Steps, hold_out, train_network
 from skdeep.transfer._tagging import (
     decode,
@@ -34,6 +38,7 @@ from skdeep.transfer._token_features import Vocabulary, signal_buckets
 from skdeep.utils._torch import build, make_generator
 
 make_sequence = TaggerNetwork
+_TRUST = 2.0  # log odds that the source is right, before anything is learned
 RATES = (0.5, 0.03, 0.5)  # of the wide path, of the transitions; word dropout
 NOTHING = Vocabulary([], [], np.zeros(0, np.int32))
 
@@ -73,26 +78,72 @@ def fit_sequence(est, source, X, y, *, X_unlabeled=None, sample_weight=None):
     tags = check_tags(tokens, y)
     X = [list(sentence) for sentence in X]
     known, scheme = source_classes(source, source.predict(X))
-    said = view(source, X, known, scheme)
     tags = _same_scheme(tags, scheme)
     _set_classes(est, known, tags, scheme)
     est.method_ = "finetune" if est.method == "finetune" else "adapter"
-    gold = [
-        [tag if tag in set(known) else "O" for tag in sentence] for sentence in tags
-    ]
-    unsure = None
-    if est.annotation_ == "new_only":
-        tags, unsure = fill_in(tags, said, known, tokens.lengths)
-    codes = _codes(tags, est.classes_)
-    targets = codes
-    if unsure is not None and any(map(any, unsure)):
-        flat = [doubt for sentence in unsure for doubt in sentence]
-        outside = int(np.flatnonzero(est.classes_ == "O")[0])
-        targets = allowed_tags(codes, flat, outside, len(est.classes_))
-    _train(est, source, tokens, said, gold, targets, codes, rng, (X, y))
+    n_labelled = len(X)
+    if X_unlabeled is not None:
+        X += [list(sentence) for sentence in X_unlabeled]
+        tokens = check_sentences(X)
+        tags += [["O"] * len(sentence) for sentence in X[n_labelled:]]
+    said = view(source, X, known, scheme)
+    task = _make_task(est, tokens, tags, said, n_labelled)
+    _train(est, source, task, rng, (X[:n_labelled], y))
     est.gamma_ = None
-    est.retention_ = _retention(est, X, said, codes)
+    est.retention_ = _retention(est, X, said, task.codes)
     est.n_parameters_ = sum(w.numel() for w in est.module_.state_dict().values())
+
+
+class Task(NamedTuple):
+    """What an extender of taggers learns from.
+
+    Attributes
+    ----------
+    tokens : Tokens
+        Labelled sentences, then those without labels.
+
+    said : SourceView
+        What the source says of them.
+
+    gold : list of list of str
+        The right tags as far as the source knows them, else "O".
+
+    codes : ndarray of shape (n_tokens,)
+        Tags to be learned.
+
+    allowed : ndarray of shape (n_tokens, n_tags) or None
+        Tags that are as good as those, if there are any.
+    """
+
+    tokens: Tokens
+    said: SourceView
+    gold: list
+    codes: np.ndarray
+    allowed: np.ndarray
+
+
+def _make_task(est, tokens, tags, said, n_labelled):
+    """Settle what is to be learned; see `Task`."""
+    known = set(est.base_classes_.tolist())
+    gold = [[tag if tag in known else "O" for tag in sentence] for sentence in tags]
+    first_free = int(tokens.lengths[:n_labelled].sum())
+    unsure = np.zeros(len(tokens.ids), bool)
+    new_only, pool = est.annotation_ == "new_only", n_labelled < len(tokens.lengths)
+    if new_only or pool:
+        filled, unsure = fill_in(tags, said, est.base_classes_, est.scheme_)
+        if not new_only:
+            filled[:n_labelled] = tags[:n_labelled]
+            unsure[:first_free] = False
+        tags = filled
+    codes = _codes(tags, est.classes_)
+    allowed = None
+    if unsure.any() or pool:
+        outside = est.classes_ == "O"
+        allowed = allowed_tags(codes, unsure, outside)
+        free = np.arange(len(codes)) >= first_free
+        # the source cannot tell "O" from a new class
+        allowed[np.ix_(free & outside[codes], ~est.old_class_mask_)] = True
+    return Task(tokens, said, gold, codes, allowed)
 
 
 def _same_scheme(tags, scheme):
@@ -163,35 +214,49 @@ def _signal(est, said, kind, gold=None):
     if kind in ("hard", "gold"):
         return np.eye(len(place), dtype=np.float32)[codes], codes
     proba = np.clip(said.proba, 1e-6, 1.0)
-    return (np.log(proba) + 7 if kind == "logits" else proba) / 1.0, codes
+    return (np.log(proba) if kind == "logits" else proba), codes
 
 
-def _train(est, source, tokens, said, gold, targets, codes, rng, data):
+def _train(est, source, task, rng, data):
     """Make the target's network, and train it."""
     kind = setting(est, "source_signal")
+    distill = setting(est, "distill")
     adapts = est.method_ == "adapter"
-    signal, source_codes = _signal(est, said, kind, gold if kind == "gold" else None)
-    est._skips = adapts and setting(est, "skip_connection")
-    extra = signal_buckets(source_codes, tokens.lengths) if est._skips else None
-    module = _make_target(est, source, tokens, signal.shape[1], adapts, extra, rng)
-    sentences = _encode(est, tokens, signal if adapts else None, extra)
-    train_network(
-        est,
-        module,
-        sentences._replace(targets=targets),
-        Steps(
-            setting(est, "max_epochs"),
-            setting(est, "batch_size"),
-            setting(est, "lr"),
-            *RATES,
-        ),
-        rng,
-        held=hold_out(
-            tokens.lengths, setting(est, "early_stopping"), est.validation_fraction, rng
-        ),
-        codes=codes,
-        data=data,
+    signal, source_codes = _signal(
+        est, task.said, kind, task.gold if kind == "gold" else None
     )
+    lengths = task.tokens.lengths
+    est._skips = adapts and setting(est, "skip_connection")
+    extra = signal_buckets(source_codes, lengths) if est._skips else None
+    module = _make_target(est, source, task.tokens, signal.shape[1], adapts, extra, rng)
+    sentences = _encode(est, task.tokens, signal if adapts else None, extra)
+    sentences = sentences._replace(
+        targets=task.codes if task.allowed is None else task.allowed,
+        soft=_soft_tags(est, task) if distill else None,
+    )
+    steps = Steps(
+        setting(est, "max_epochs"),
+        setting(est, "batch_size"),
+        setting(est, "lr"),
+        *RATES,
+        distill,
+    )
+    held = hold_out(
+        lengths, setting(est, "early_stopping"), est.validation_fraction, rng
+    )
+    train_network(
+        est, module, sentences, steps, rng, held=held, codes=task.codes, data=data
+    )
+
+
+def _soft_tags(est, task):
+    """The source's probabilities, flattened; certainty where a tag is new."""
+    soft = np.zeros((len(task.codes), len(est.classes_)), np.float32)
+    flat = np.clip(task.said.proba, 1e-6, 1) ** np.float32(1 / est.temperature)
+    soft[:, est.old_class_mask_] = flat / flat.sum(axis=1, keepdims=True)
+    new = ~est.old_class_mask_[task.codes]
+    soft[new] = np.eye(len(est.classes_), dtype=np.float32)[task.codes[new]]
+    return soft
 
 
 def _make_target(est, source, tokens, n_signals, adapts, extra, rng):
@@ -200,8 +265,10 @@ def _make_target(est, source, tokens, n_signals, adapts, extra, rng):
     own = parent or SequenceTagger()
     known = parent._module_args if parent else own._describe_network(0, NOTHING)
     est._vectors = parent._vectors if parent else None
-    wide = own.wide if parent is None else known["n_wide"] > 0
-    vocabulary = learn_vocabulary(tokens, wide, extra)
+    est._wide = own.wide
+    if parent:
+        est._wide = getattr(parent, "_wide", known["n_wide"] > 0)
+    vocabulary = learn_vocabulary(tokens, est._wide, extra)
     if parent:
         vocabulary = parent._lookup.grown(vocabulary)
     arguments = {
@@ -215,9 +282,18 @@ def _make_target(est, source, tokens, n_signals, adapts, extra, rng):
         "adapter": None,
     }
     if adapts:
+        size = known["sizes"][-1]
+        if est.adapter_hidden_size != "auto":
+            size = est.adapter_hidden_size
+        if est.combine == "sum" and size != known["sizes"][-1]:
+            raise InvalidParameterError(
+                f"combine='sum' adds the adapter to a layer of {known['sizes'][-1]} "
+                f"values, got adapter_hidden_size={size}; use that number, 'auto', or "
+                "combine='concat'."
+            )
         arguments["adapter"] = {
             "kind": est.adapter_kind,
-            "hidden_size": est.adapter_hidden_size,
+            "hidden_size": size,
             "n_layers": est.adapter_layers,
             "dropout": est.adapter_dropout,
             "combine": est.combine,
@@ -234,17 +310,29 @@ def _make_target(est, source, tokens, n_signals, adapts, extra, rng):
         [place[tag] for tag in parent.classes_.tolist()],
         generator,
     )
+    if est._skips:
+        _trust_source(est, module)
     if est.trainable == "top":
         for name in ("encoder", "lstm"):
             getattr(module, name).requires_grad_(False)
     return module
 
 
+def _trust_source(est, module):
+    """Begin with a preference for the tag that the source predicts."""
+    codes = np.arange(len(est.base_classes_))
+    rows = est._lookup.wide_rows(signal_buckets(codes, np.ones_like(codes)))[:, 2]
+    places = np.flatnonzero(est.old_class_mask_)
+    rows, places = torch.from_numpy(rows.astype(np.int64)), torch.from_numpy(places)
+    module.wide.weight[rows, places] += _TRUST
+    module.wide.weight[0] = 0
+
+
 def _encode(est, tokens, signal, extra):
     return encode(
         tokens,
         est._lookup,
-        wide=est._module_args["n_wide"] > 0,
+        wide=est._wide,
         vectors=est._vectors,
         signal=signal,
         extra=extra,
@@ -267,7 +355,9 @@ def predict_sequence(est, X):
     """Tags of each sentence, in the scheme of the source."""
     use_one_thread_after_fork()
     sentences = _read(est, [list(sentence) for sentence in X])
-    forbidden = forbidden_moves(est.classes_, est.scheme_)
+    forbidden = None
+    if getattr(est.estimator_, "constrained_decoding", True):
+        forbidden = forbidden_moves(est.classes_, est.scheme_)
     codes = decode(est.module_, sentences, est.device_, forbidden)
     tags = split_rows(est.classes_[codes].tolist(), sentences.tokens.lengths)
     return [from_bio(part, est.scheme_) for part in tags]

@@ -1,14 +1,15 @@
 """Defaults of the extender that are not the same for classifiers and taggers."""
 
 AUTO = {
+    "adapter_hidden_size": {"classifier": 100, "sequence": "auto"},
     "hidden_layer_sizes": {"classifier": (128,), "sequence": ()},
     "dropout": {"classifier": 0.2, "sequence": 0.5},
     "distill": {"classifier": 1.0, "sequence": 0.0},
     "max_epochs": {"classifier": 60, "sequence": 20},
     "batch_size": {"classifier": 64, "sequence": 32},
     "lr": {"classifier": 3e-3, "sequence": 1e-3},
-    "early_stopping": {"classifier": False, "sequence": True},
-    "skip_connection": {"classifier": True, "sequence": False},
+    "early_stopping": {"classifier": False, "sequence": False},
+    "skip_connection": {"classifier": True, "sequence": True},
     "source_signal": {"classifier": "logits", "sequence": "hard"},
 }
 

@@ -18,7 +18,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 _MAX_STEPS = 150
-V_FACTOR = 1.0
+# of gamma - 1, and of the biases of old classes, which may have no row
+_START_PENALTY = 0.01
 
 
 @dataclass
@@ -96,8 +97,8 @@ def solve(problem, penalty, start=None):
     problem : Problem
 
     penalty : float
-        Half the weight of the squared entries of W; V has three times as much, and gamma
-        a hundredth of 1. All are relative to a mean loss per row.
+        Half of it is the weight of the squared entries of W and V, relative to the mean
+        loss of a row.
 
     start : Weights or None, default=None
         Where to begin; None is the source.
@@ -133,6 +134,14 @@ def solve(problem, penalty, start=None):
     return weights
 
 
+def logits_of(weights, problem):
+    """Scores (n_samples, n_classes) of the rows of a problem."""
+    logits = weights.gamma * problem.skip + problem.features @ weights.features
+    logits += weights.bias
+    logits[:, problem.layout.new] += problem.scores @ weights.scores
+    return logits
+
+
 class _Loss:
     """Value and gradient at a vector of all weights."""
 
@@ -150,9 +159,10 @@ class _Loss:
         self.back = problem.features.T
         if sp.issparse(self.back):
             self.back = self.back.tocsr()
-        heat = problem.temperature / problem.sharpness
-        teacher = problem.skip[:, problem.layout.old] / heat
-        self.teacher = np.exp(teacher - logsumexp(teacher, axis=1, keepdims=True))
+        if problem.distill:
+            heat = problem.temperature / problem.sharpness
+            teacher = problem.skip[:, problem.layout.old] / heat
+            self.teacher = np.exp(teacher - logsumexp(teacher, axis=1, keepdims=True))
 
     def join(self, weights, columns=None):
         if weights is None:
@@ -182,13 +192,15 @@ class _Loss:
         if problem.distill:
             value += self._add_distillation(logits, slope, old)
         slope *= self.weight[:, None]
-        a, c, g = self.penalty, V_FACTOR * self.penalty, 0.01
-        value += 0.5 * (a * (now.features**2).sum() + c * (now.scores**2).sum())
-        value += 0.5 * g * (now.gamma - 1) ** 2
+        a, g = self.penalty, _START_PENALTY
+        value += 0.5 * a * ((now.features**2).sum() + (now.scores**2).sum())
+        value += 0.5 * g * ((now.gamma - 1) ** 2 + (now.bias[old] ** 2).sum())
+        slope_of_bias = slope.sum(axis=0)
+        slope_of_bias[old] += g * now.bias[old]
         parts = [
             self.back @ slope + a * now.features,
-            problem.scores.T @ slope[:, new] + c * now.scores,
-            slope.sum(axis=0),
+            problem.scores.T @ slope[:, new] + a * now.scores,
+            slope_of_bias,
             [(slope * problem.skip).sum() + g * (now.gamma - 1)],
         ]
         return value, np.concatenate([np.ravel(part) for part in parts])

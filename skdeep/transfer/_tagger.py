@@ -332,7 +332,7 @@ class SequenceTagger(BaseDeepEstimator):
             self,
             module,
             self._encode(tokens)._replace(targets=codes),
-            Steps(*(getattr(self, name) for name in Steps._fields)),
+            Steps(*(getattr(self, name) for name in Steps._fields[:-1])),
             rng,
             held=held,
             go_on=go_on,

@@ -344,24 +344,3 @@ class TaggerNetwork(nn.Module):
         if words is not None:
             rows = torch.cat([words, rows], dim=2)
         return self.adapter(rows, batch)
-
-
-class TaggingLoss(nn.Module):
-    """Mean negative log-likelihood: of sentences (CRF) or of tokens (softmax)."""
-
-    def forward(self, outputs, targets):
-        """Targets are tags (B, L), or masks of the tags that are allowed (B, L, C)."""
-        scores, lengths, crf = outputs
-        if crf is not None:
-            likelihood = (
-                crf.log_likelihood_of_allowed
-                if targets.dtype == torch.bool
-                else crf.log_likelihood
-            )
-            return -likelihood(scores, targets, lengths).mean()
-        inside = tokens_inside(lengths, scores)
-        log_proba = scores[inside].log_softmax(dim=1)
-        targets = targets[inside]
-        if targets.dtype == torch.bool:
-            return -log_proba.masked_fill(~targets, -torch.inf).logsumexp(dim=1).mean()
-        return nn.functional.nll_loss(log_proba, targets)

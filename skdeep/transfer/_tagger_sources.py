@@ -104,9 +104,9 @@ def view(source, X, classes, scheme):
 
 def _marginals(source, X, place, scheme):
     """Probabilities of a source that tells some for the tags that it predicts."""
-    if not hasattr(source, "predict_marginals") or scheme in ("BIOES", "BILOU"):
-        if not hasattr(source, "scheme_"):
-            return None
+    own = hasattr(source, "scheme_")  # ours tell probabilities of BIO tags
+    if not hasattr(source, "predict_marginals") or not own and scheme[3:]:
+        return None
     rows = [row for sentence in source.predict_marginals(X) for row in sentence]
     if not rows or not isinstance(rows[0], dict):
         return np.asarray(rows, dtype=np.float32).reshape(len(rows), len(place))

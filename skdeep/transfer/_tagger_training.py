@@ -8,7 +8,7 @@ from skorch.callbacks import Callback
 from skdeep.metrics import entity_f1_score
 from skdeep.nn import seed_dropout
 from skdeep.transfer._sentences import forbidden_moves, split_rows
-from skdeep.transfer._tagger_modules import TaggingLoss
+from skdeep.transfer._tagger_losses import TaggingLoss
 from skdeep.transfer._tagging import decode
 from skdeep.transfer._token_batches import LengthSortedBatches
 from skdeep.utils._torch import make_generator
@@ -46,6 +46,9 @@ class Steps(NamedTuple):
 
     word_dropout : float
         See `LengthSortedBatches`.
+
+    distill : float, default=0
+        See `TaggingLoss`.
     """
 
     max_epochs: int
@@ -54,6 +57,7 @@ class Steps(NamedTuple):
     wide_lr: float
     crf_lr: float
     word_dropout: float
+    distill: float = 0.0
 
 
 def hold_out(lengths, early_stopping, fraction, rng):
@@ -124,7 +128,7 @@ def train_network(
 
     est._train(
         module,
-        TaggingLoss(),
+        TaggingLoss(steps.distill),
         LengthSortedBatches(train, steps.batch_size, rng, steps.word_dropout),
         go_on=go_on,
         max_epochs=steps.max_epochs,

@@ -31,6 +31,9 @@ class Sentences(NamedTuple):
 
     targets : ndarray of shape (n_tokens,) or (n_tokens, n_tags), or None
         Tag of each token, or the tags that it may have.
+
+    soft : ndarray of shape (n_tokens, n_tags) or None
+        Probabilities of the tags of each token, beside the targets.
     """
 
     tokens: tuple
@@ -39,6 +42,7 @@ class Sentences(NamedTuple):
     vectors: np.ndarray = None
     signal: np.ndarray = None
     targets: np.ndarray = None
+    soft: np.ndarray = None
 
     def take(self, chosen):
         """The sentences in a mask of shape (n_sentences,)."""
@@ -52,6 +56,7 @@ class Sentences(NamedTuple):
             wide=self.wide[inside],
             signal=part(self.signal),
             targets=part(self.targets),
+            soft=part(self.soft),
         )
 
 
@@ -166,7 +171,7 @@ def make_batch(sentences, numbers):
     batch : SentenceBatch
 
     targets : Tensor of shape (B, L) or (B, L, n_tags), or None
-        0 (False) behind the end.
+        0 (False) behind the end. With soft tags, a pair of both.
     """
     lengths = sentences.tokens.lengths[numbers]
     order = np.argsort(-lengths, kind="stable")
@@ -204,4 +209,7 @@ def make_batch(sentences, numbers):
         wide=torch.from_numpy(sentences.wide[token].astype(np.int64)),
         signal=given(sentences.signal, lambda v: padded(v[token])),
     )
-    return batch, given(sentences.targets, lambda v: padded(v[token]))
+    targets = given(sentences.targets, lambda v: padded(v[token]))
+    if sentences.soft is not None:
+        targets = targets, padded(sentences.soft[token])
+    return batch, targets

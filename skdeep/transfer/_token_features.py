@@ -23,14 +23,14 @@ def describe_word(word):
     """Names of what is seen of a word, twelve strings."""
     lower = word.lower()
     shape = "".join(map(_outline, word[:MAX_WORD]))
-    case = (word.istitle(), word.isupper(), word.isdigit())
+    case = word.istitle() + 2 * word.isupper() + 4 * word.isdigit()
     return (
         "w" + lower[:MAX_WORD],
         *(f"p{n}{lower[:n]}" for n in (1, 2, 3, 4)),
         *(f"s{n}{lower[-n:]}" for n in (1, 2, 3, 4)),
         "h" + shape[:12],
         "o" + _REPEATED.sub(r"\1", shape)[:12],
-        "c%d%d%d" % case,
+        f"c{case}",
     )
 
 

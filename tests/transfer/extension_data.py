@@ -36,7 +36,8 @@ def fitted_source(names=None, **params):
 
 def quick_extender(source=None, **params):
     """An extender that is fitted in a moment."""
-    defaults = {"method": "stacking", "random_state": 0, "device": "cpu"}
+    defaults = {"method": "stacking", "skip_connection": False}
+    defaults |= {"random_state": 0, "device": "cpu"}
     source = fitted_source() if source is None else source
     return AdapterExtender(source, **{**defaults, **params})
 

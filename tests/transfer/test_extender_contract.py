@@ -104,7 +104,8 @@ def test_clone_copies_the_other_parameters_and_the_requests(source):
         assert requests["X_unlabeled"] is True
 
 
-def test_only_a_source_that_is_to_be_fitted_has_parameters_to_set(source):
+def test_only_a_source_that_is_to_be_fitted_has_parameters_to_set():
+    source = fitted_source()
     extender = AdapterExtender(source)
     with pytest.raises(ValueError, match="`estimator` is frozen.*'C' would have no"):
         extender.set_params(estimator__C=3.0)
@@ -120,7 +121,8 @@ def test_a_search_may_set_parameters_of_a_source_that_is_to_be_fitted(problem):
     grid = {"estimator__C": [1e-3, 1.0]}
     search = GridSearchCV(UNFITTED, grid, cv=2).fit(problem.X_old, problem.y_old)
     assert search.best_score_ > 0.9
-    assert search.best_estimator_.estimator_.C == search.best_params_["estimator__C"]
+    best = search.best_estimator_
+    assert search.best_params_ == {"estimator__C": best.estimator_.C}
 
 
 @pytest.mark.parametrize("freeze", [lambda source: source, FrozenEstimator])
@@ -157,6 +159,7 @@ def test_cross_validation_and_pipelines_with_a_fitted_source(source, problem):
 def test_metadata_are_routed_by_name(source, problem):
     with sklearn.config_context(enable_metadata_routing=True):
         extender = quick_extender(source).set_fit_request(sample_weight=True)
+        extender.set_score_request(sample_weight=False)
         weight = np.linspace(0.1, 1, len(problem.y_new))
         scores = cross_validate(
             extender,

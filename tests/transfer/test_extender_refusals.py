@@ -16,9 +16,35 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from test_reliability_x import REFUSED as BAD_ROWS
+from test_reliability_y import REFUSED as BAD_LABELS
 
 from skdeep.exceptions import InvalidParameterError
 from skdeep.transfer import AdapterExtender
+
+
+class Broken:
+    classes_ = np.array([0, 1])
+
+    def predict_proba(self, X):
+        return np.where(np.arange(len(X))[:, None] < 7, np.nan, 0.5) * np.ones((1, 2))
+
+
+class Words:
+    fitted_ = True
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return np.full((len(X), 1), "a")
+
+
+class Reads:
+    classes_ = np.array([0, 1])
+
+    def predict(self, X):
+        return np.arange(len(X)) % 2
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +87,7 @@ def test_an_unfitted_source_is_refused(unfitted, problem):
 NO_CLASSIFIERS = {
     "regressor": lambda X, y: LinearRegression().fit(X, y),
     "clusterer": lambda X, y: KMeans(2, n_init=1).fit(X),
-    "outlier detector": lambda X, y: IsolationForest(5).fit(X),
+    "outlier detector": lambda X, y: IsolationForest(n_estimators=5).fit(X),
 }
 
 
@@ -158,14 +184,6 @@ def test_no_labels_are_refused_before_anything_else(source):
 
 
 def test_scores_that_are_not_finite_are_refused(problem):
-    class Broken:
-        classes_ = np.array([0, 1])
-
-        def predict_proba(self, X):
-            return np.where(np.arange(len(X))[:, None] < 7, np.nan, 0.5) * np.ones(
-                (1, 2)
-            )
-
     refused(
         Broken(),
         problem.X_new,
@@ -216,15 +234,6 @@ def test_a_transformer_that_is_not_fitted_is_refused(source, problem):
 
 
 def test_features_that_are_no_numbers_are_refused(source, problem):
-    class Words:
-        fitted_ = True
-
-        def fit(self, X, y=None):
-            return self
-
-        def transform(self, X):
-            return np.full((len(X), 1), "a")
-
     refused(
         source,
         problem.X_new,
@@ -235,12 +244,6 @@ def test_features_that_are_no_numbers_are_refused(source, problem):
 
 
 def test_text_cannot_be_features(problem):
-    class Reads:
-        classes_ = np.array([0, 1])
-
-        def predict(self, X):
-            return np.arange(len(X)) % 2
-
     texts = [f"text {number}" for number in range(120)]
     refused(
         Reads(),
@@ -270,7 +273,7 @@ def test_new_only_is_refused_if_there_are_old_labels(source, problem):
         source,
         problem.X_new,
         problem.y_new,
-        "new_annotation='new_only'.* 120|rows have old ones, such as 0",
+        "new_annotation='new_only' says .* 61 rows have old ones, such as 0",
         new_annotation="new_only",
     )
 
@@ -400,3 +403,29 @@ def test_column_of_a_frame_that_holds_text_is_refused(source, problem):
 def test_a_tensor_on_a_foreign_device_is_refused(source, problem):
     rows = torch.empty(problem.X_new.shape, device="meta")
     refused(source, rows, problem.y_new, "meta", "device")
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+def test_bad_rows_are_refused_at_fit_and_afterwards(row, source, problem):
+    spoil, *words = BAD_ROWS[row]
+    extender = quick_extender(source).fit(problem.X_new, problem.y_new)
+    assert_refused(
+        extender, lambda: extender.fit(spoil(problem.X_new), problem.y_new), *words
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X has feature names")
+        for name in ("predict", "predict_proba", "predict_source"):
+            ask = getattr(extender, name)
+            assert_refused(extender, lambda: ask(spoil(problem.X_test)), *words)  # noqa: B023
+
+
+@pytest.mark.parametrize("row", BAD_LABELS)
+def test_bad_labels_are_refused(row, source, problem):
+    spoil, *words = BAD_LABELS[row]
+    known = problem.y_new < 3  # the table counts 90 rows of three classes
+    X, y = (
+        np.tile(part[known], (2,) + (1,) * (part.ndim - 1))[:90]
+        for part in problem[2:4]
+    )
+    extender = quick_extender(source).fit(problem.X_new, problem.y_new)
+    assert_refused(extender, lambda: extender.fit(X, spoil(y)), *words)

@@ -21,18 +21,20 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from skorch import NeuralNetClassifier
 
-from skdeep.transfer._sources import (
-    as_signal,
-    class_scores,
-    find_signal,
+from skdeep.transfer._source_kinds import (
     is_fitted,
     network_of,
-    outputs,
     settled,
     source_classes,
     takes_missing,
     takes_sparse,
     unwrap,
+)
+from skdeep.transfer._sources import (
+    as_signal,
+    class_scores,
+    find_signal,
+    outputs,
     votes_of_pairs,
 )
 

@@ -1,0 +1,246 @@
+"""New classes without a row of an old one.
+
+Nothing that learns to tell classes apart can work here: there is no example of an old
+class. So a gate decides whether a row is new, and the source decides about the others.
+What is new is near the new rows, d, and leaves the source unsure, c. With means and
+deviations of both over the new rows, each seen as if it were not among them,
+
+    u(x) = (d(x) - mean_d) / std_d + (c(x) - mean_c) / std_c
+
+is at most its quantile over the new rows. With a pool of rows without a label the gate is
+but a start: it labels the pool, and the model for old and new rows is trained on that.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, log_softmax, logsumexp
+
+from skdeep.transfer._novelty import (
+    Ruler,
+    confidence,
+    learn_ruler,
+    make_measures,
+)
+from skdeep.transfer._pool import fit_with_pool
+from skdeep.transfer._rows import Layout
+from skdeep.transfer._scaling import Scaling, learn_scaling
+from skdeep.transfer._softmax import Problem, solve
+from skdeep.transfer._stacking import LinearHead, as_head
+
+# log probabilities of a class that is out of the question
+LEAST = -30.0
+
+
+@dataclass
+class Gate:
+    """Decides whether rows are new.
+
+    Attributes
+    ----------
+    ruler : Ruler
+
+    measures : list
+        Distance from each new class.
+
+    are_logs : bool
+        Whether the source gives logs of probabilities.
+
+    center, spread : ndarray of shape (2,)
+        Means and deviations of distance and confidence over the new rows.
+
+    threshold : float
+        What u is to stay below.
+
+    width : float
+        Of the slope from new to old, in u.
+    """
+
+    ruler: Ruler
+    measures: list
+    are_logs: bool
+    center: np.ndarray
+    spread: np.ndarray
+    threshold: float
+    width: float
+
+    def unlikeness(self, features, scores):
+        """u, for each row; comparable between gates."""
+        rows = self.ruler.apply(features)
+        distance = [measure.distance(rows) for measure in self.measures]
+        distance = np.min(distance, axis=0)
+        both = np.stack([distance, confidence(scores, self.are_logs)], axis=1)
+        return ((both - self.center) / self.spread).sum(axis=1)
+
+    def log_odds(self, features, scores):
+        """Log odds that a row is new; positive below the threshold."""
+        return (self.threshold - self.unlikeness(features, scores)) / self.width
+
+
+def learn_gate(features, scores, codes, *, kind, quantile, are_logs):
+    """Learn a gate from rows of new classes.
+
+    Parameters
+    ----------
+    features : ndarray or CSR matrix of shape (n_samples, n_features)
+
+    scores : ndarray of shape (n_samples, n_old)
+        Of the source.
+
+    codes : ndarray of shape (n_samples,)
+        Classes.
+
+    kind : {"auto", "knn", "mahalanobis"}
+        Distance.
+
+    quantile : float
+        Share of new rows to be recognised.
+
+    are_logs : bool
+        Whether the scores are logs of probabilities.
+
+    Returns
+    -------
+    gate : Gate
+    """
+    ruler = learn_ruler(features)
+    rows = ruler.apply(features)
+    measures = make_measures(kind, rows, codes)
+    distances = np.empty((len(codes), len(measures)))
+    for place, (code, measure) in enumerate(zip(np.unique(codes), measures)):
+        own, others = codes == code, codes != code
+        distances[own, place] = measure.distance(rows[own], own=True)
+        if others.any():
+            distances[others, place] = measure.distance(rows[others])
+    # a row may be nearer to another new class, here as later
+    both = [distances.min(axis=1), confidence(scores, are_logs)]
+    both = np.stack(both, axis=1)
+    center, spread = both.mean(axis=0), both.std(axis=0)
+    spread = np.maximum(spread, 1e-6 * np.maximum(np.abs(center), 1.0))
+    u = ((both - center) / spread).sum(axis=1)
+    threshold = upper_quantile(u, quantile)
+    width = 0.25 * max(float(u.std()), 1e-3)
+    return Gate(ruler, measures, are_logs, center, spread, threshold, width)
+
+
+def upper_quantile(values, quantile):
+    """Smallest value that at least this share of the values does not exceed."""
+    place = int(np.ceil(quantile * len(values) - 1e-9)) - 1
+    return float(np.sort(values)[max(place, 0)])
+
+
+@dataclass
+class GateHead:
+    """A gate, and a classifier of what it lets through.
+
+    Attributes
+    ----------
+    gate : Gate
+
+    among_new : LinearHead or None
+        Tells the new classes apart; None if there is one.
+
+    layout : Layout
+
+    scaling : Scaling
+
+    n_parameters : int
+
+    gamma : None
+
+    name : str
+    """
+
+    gate: Gate
+    among_new: LinearHead | None
+    layout: object
+    scaling: Scaling
+    n_parameters: int
+    gamma: float | None = None
+    name: str = "gate"
+
+    def log_proba(self, est, features, scores):
+        """Log probabilities (n_samples, n_classes)."""
+        odds = np.clip(self.gate.log_odds(features, scores), LEAST, -LEAST)
+        found = np.full((len(scores), self.layout.n_classes), LEAST)
+        skip = self.scaling.skip(scores)
+        found[:, self.layout.old] = log_softmax(skip, axis=1) + np.log(expit(-odds))[:, None]
+        among = np.zeros((len(scores), 1))
+        if self.among_new is not None:
+            among = self.among_new.log_proba(est, features, scores)
+        found[:, self.layout.new] = among + np.log(expit(odds))[:, None]
+        return found - logsumexp(found, axis=1, keepdims=True)
+
+
+def fit_gate(est, rows, layout, rng, pool=None):
+    """Learn new classes without rows of old ones.
+
+    Parameters
+    ----------
+    est : AdapterExtender
+        Its `novelty` and `novelty_quantile` are read.
+
+    rows : NewRows
+        Rows of old classes are left out.
+
+    layout : Layout
+
+    rng : RandomState
+        Not used.
+
+    pool : (features, scores) or None, default=None
+        Rows without a label.
+
+    Returns
+    -------
+    head : GateHead or LinearHead
+        The latter if there is a pool.
+
+    Notes
+    -----
+    O(n_samples^2 * n_features) for the gate.
+    """
+    kept = np.isin(rows.codes, layout.new)
+    if not kept.all():
+        rows = type(rows)(*(part[np.flatnonzero(kept)] for part in rows))
+    scaling = learn_scaling(rows.features, rows.scores)
+    gate = learn_gate(
+        rows.features,
+        rows.scores,
+        rows.codes,
+        kind=est.novelty or "auto",
+        quantile=est.novelty_quantile,
+        are_logs=scaling.are_logs,
+    )
+    among_new = _tell_apart(rows, layout, scaling)
+    if pool is not None and len(pool[1]):
+
+        def among(features, scores):
+            if among_new is None:
+                return np.ones((len(scores), 1))
+            return np.exp(among_new.log_proba(est, features, scores))
+
+        weights, scaling = fit_with_pool(gate, among, rows, layout, pool)
+        head = as_head(weights, scaling, layout)
+        head.name = "gate"
+        return head
+    n_parameters = 4 if among_new is None else 4 + among_new.n_parameters
+    return GateHead(gate, among_new, layout, scaling, n_parameters)
+
+
+def _tell_apart(rows, layout, scaling):
+    """Classifier of the new classes alone; None if there is one only."""
+    n_new = len(layout.new)
+    if n_new < 2:
+        return None
+    alone = Layout(np.zeros(0, dtype=np.int64), n_new)
+    place = np.searchsorted(layout.new, rows.codes)
+    problem = Problem(
+        scaling.features(rows.features),
+        np.zeros((len(place), n_new)),
+        scaling.scores(rows.scores),
+        np.eye(n_new)[place],
+        rows.weight.astype(np.float64),
+        alone,
+    )
+    return as_head(solve(problem, 1e-2 / n_new), scaling, alone)
