@@ -265,9 +265,7 @@ def _make_target(est, source, tokens, n_signals, adapts, extra, rng):
     own = parent or SequenceTagger()
     known = parent._module_args if parent else own._describe_network(0, NOTHING)
     est._vectors = parent._vectors if parent else None
-    est._wide = own.wide
-    if parent:
-        est._wide = getattr(parent, "_wide", known["n_wide"] > 0)
+    est._wide = parent._wide if hasattr(parent, "_wide") else own.wide
     vocabulary = learn_vocabulary(tokens, est._wide, extra)
     if parent:
         vocabulary = parent._lookup.grown(vocabulary)
