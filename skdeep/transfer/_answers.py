@@ -186,9 +186,10 @@ class ExtendedAnswersMixin:
         """
         if _classifies(self):
             return super().score(X, y, sample_weight)
-        from skdeep.metrics import entity_f1_score
+        from skdeep.transfer._tagger_training import tagging_score
 
-        return entity_f1_score(y, self.predict(X))
+        scheme = getattr(self, "scheme_", getattr(self.estimator_, "scheme_", "BIO"))
+        return tagging_score(list(y), self.predict(X), scheme)
 
     def _see(self, X):
         X = without_tensors(X)

@@ -164,7 +164,9 @@ class GateHead:
         odds = np.clip(self.gate.log_odds(features, scores), LEAST, -LEAST)
         found = np.full((len(scores), self.layout.n_classes), LEAST)
         skip = self.scaling.skip(scores)
-        found[:, self.layout.old] = log_softmax(skip, axis=1) + np.log(expit(-odds))[:, None]
+        found[:, self.layout.old] = (
+            log_softmax(skip, axis=1) + np.log(expit(-odds))[:, None]
+        )
         among = np.zeros((len(scores), 1))
         if self.among_new is not None:
             among = self.among_new.log_proba(est, features, scores)

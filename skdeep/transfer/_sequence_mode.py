@@ -4,12 +4,9 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
 
 from skdeep.base import use_one_thread_after_fork
-from skdeep.exceptions import InvalidParameterError
-from skdeep.transfer._growing import grow
 from skdeep.transfer._pseudo_tags import allowed_tags, fill_in
 from skdeep.transfer._sentences import (
     Tokens,
@@ -24,23 +21,19 @@ from skdeep.transfer._sentences import (
     to_bio,
 )
 from skdeep.transfer._settings import setting
-from skdeep.transfer._tagger import SequenceTagger
 from skdeep.transfer._tagger_modules import TaggerNetwork
 from skdeep.transfer._tagger_sources import SourceView, source_classes, view
 from skdeep.transfer._tagger_training import Steps, hold_out, train_network
 from skdeep.transfer._tagging import (
     decode,
     encode,
-    learn_vocabulary,
     tag_probabilities,
 )
-from skdeep.transfer._token_features import Vocabulary, signal_buckets
-from skdeep.utils._torch import build, make_generator
+from skdeep.transfer._target import make_target
+from skdeep.transfer._token_features import signal_buckets
 
 make_sequence = TaggerNetwork
-_TRUST = 2.0  # log odds that the source is right, before anything is learned
 RATES = (0.5, 0.03, 0.5)  # of the wide path, of the transitions; word dropout
-NOTHING = Vocabulary([], [], np.zeros(0, np.int32))
 
 
 def fit_sequence(est, source, X, y, *, X_unlabeled=None, sample_weight=None):
@@ -228,7 +221,9 @@ def _train(est, source, task, rng, data):
     lengths = task.tokens.lengths
     est._skips = adapts and setting(est, "skip_connection")
     extra = signal_buckets(source_codes, lengths) if est._skips else None
-    module = _make_target(est, source, task.tokens, signal.shape[1], adapts, extra, rng)
+    module = make_target(
+        est, source, task.tokens, signal.shape[1] if adapts else 0, extra, rng
+    )
     sentences = _encode(est, task.tokens, signal if adapts else None, extra)
     sentences = sentences._replace(
         targets=task.codes if task.allowed is None else task.allowed,
@@ -257,73 +252,6 @@ def _soft_tags(est, task):
     new = ~est.old_class_mask_[task.codes]
     soft[new] = np.eye(len(est.classes_), dtype=np.float32)[task.codes[new]]
     return soft
-
-
-def _make_target(est, source, tokens, n_signals, adapts, extra, rng):
-    """The network beside the source, grown out of the source's own if it has one."""
-    parent = source if hasattr(getattr(source, "module_", None), "crf") else None
-    own = parent or SequenceTagger()
-    known = parent._module_args if parent else own._describe_network(0, NOTHING)
-    est._vectors = parent._vectors if parent else None
-    est._wide = parent._wide if hasattr(parent, "_wide") else own.wide
-    vocabulary = learn_vocabulary(tokens, est._wide, extra)
-    if parent:
-        vocabulary = parent._lookup.grown(vocabulary)
-    arguments = {
-        **{name: value for name, value in known.items() if name != "part"},
-        "n_tags": len(est.classes_),
-        "n_words": len(vocabulary.words) + 2,
-        "n_characters": len(vocabulary.characters) + 2,
-        "n_wide": len(vocabulary.buckets),
-        "n_signals": n_signals if adapts else 0,
-        "dropout": setting(est, "dropout"),
-        "adapter": None,
-    }
-    if adapts:
-        size = known["sizes"][-1]
-        if est.adapter_hidden_size != "auto":
-            size = est.adapter_hidden_size
-        if est.combine == "sum" and size != known["sizes"][-1]:
-            raise InvalidParameterError(
-                f"combine='sum' adds the adapter to a layer of {known['sizes'][-1]} "
-                f"values, got adapter_hidden_size={size}; use that number, 'auto', or "
-                "combine='concat'."
-            )
-        arguments["adapter"] = {
-            "kind": est.adapter_kind,
-            "hidden_size": size,
-            "n_layers": est.adapter_layers,
-            "dropout": est.adapter_dropout,
-            "combine": est.combine,
-        }
-    est._lookup = vocabulary
-    est._module_args = {"part": "sequence", **arguments}
-    generator = make_generator(rng)
-    if parent is None:
-        return build(lambda: TaggerNetwork(**arguments), generator=generator)
-    place = {tag: number for number, tag in enumerate(est.classes_.tolist())}
-    module = grow(
-        arguments,
-        parent.module_.state_dict(),
-        [place[tag] for tag in parent.classes_.tolist()],
-        generator,
-    )
-    if est._skips:
-        _trust_source(est, module)
-    if est.trainable == "top":
-        for name in ("encoder", "lstm"):
-            getattr(module, name).requires_grad_(False)
-    return module
-
-
-def _trust_source(est, module):
-    """Begin with a preference for the tag that the source predicts."""
-    codes = np.arange(len(est.base_classes_))
-    rows = est._lookup.wide_rows(signal_buckets(codes, np.ones_like(codes)))[:, 2]
-    places = np.flatnonzero(est.old_class_mask_)
-    rows, places = torch.from_numpy(rows.astype(np.int64)), torch.from_numpy(places)
-    module.wide.weight[rows, places] += _TRUST
-    module.wide.weight[0] = 0
 
 
 def _encode(est, tokens, signal, extra):

@@ -17,7 +17,8 @@ import scipy.sparse as sp
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-_MAX_STEPS = 150
+# large problems have many rows that say nearly the same: fewer steps are enough
+_MAX_STEPS, _MAX_STEPS_LARGE, _LARGE = 150, 40, 50_000
 # of gamma - 1, and of the biases of old classes, which may have no row
 _START_PENALTY = 0.01
 
@@ -119,12 +120,18 @@ def solve(problem, penalty, start=None):
         problem = Problem(**{**vars(problem), "features": full[:, columns]})
     loss = _Loss(problem, penalty)
     first = loss.join(start, columns)
+    large = len(first) > _LARGE
     found = minimize(
         loss,
         first,
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": _MAX_STEPS, "gtol": 1e-5, "ftol": 1e-7},
+        options={
+            "maxiter": _MAX_STEPS_LARGE if large else _MAX_STEPS,
+            "maxcor": 5 if large else 10,
+            "gtol": 1e-5,
+            "ftol": 1e-7,
+        },
     )
     weights = loss.split(found.x)
     if columns is not None:

@@ -21,8 +21,8 @@ from skdeep.transfer._softmax import Problem, logits_of, solve
 
 _PENALTIES = (1e-1, 1e-2, 1e-3)
 _LEAST = -30.0
-# numbers that all solutions of a search may touch; beyond, the middle penalty is taken
-_SEARCH_BUDGET = 3e7
+# products of a step; beyond, the middle penalty is taken without a search
+_SEARCH_BUDGET = 2e6
 _N_FOLDS = 3
 
 
@@ -81,7 +81,7 @@ def product(rows, weights):
     return row_products(rows.astype(np.float64), np.ascontiguousarray(weights.T))
 
 
-def fit_stacking(est, rows, layout, rng, pool=None):
+def fit_stacking(est, rows, layout, rng, pool=None, *, search=True):
     """Fit a logistic regression on features and source scores.
 
     Parameters
@@ -98,6 +98,9 @@ def fit_stacking(est, rows, layout, rng, pool=None):
     pool : object, default=None
         Not used.
 
+    search : bool, default=True
+        Whether the penalty is chosen.
+
     Returns
     -------
     head : LinearHead
@@ -110,7 +113,7 @@ def fit_stacking(est, rows, layout, rng, pool=None):
         return _plain(rows, layout)
     problem, scaling, factor = make_problem(est, rows, layout)
     penalty = _PENALTIES[1] / layout.n_classes
-    if _is_small(problem, layout):
+    if search and _is_small(problem, layout):
         penalty = _choose_penalty(problem, rows.codes, rng)
     weights = solve(problem, penalty)
     return as_head(weights, scaling, layout, factor)
@@ -207,8 +210,10 @@ def joint_factor(skip, codes, weight, layout):
 
 
 def _is_small(problem, layout):
-    stored = problem.features.nnz if sp.issparse(problem.features) else (
-        problem.features.size
+    stored = (
+        problem.features.nnz
+        if sp.issparse(problem.features)
+        else (problem.features.size)
     )
     width = problem.features.shape[1] if sp.issparse(problem.features) else 0
     return (stored + problem.scores.size + width) * layout.n_classes < _SEARCH_BUDGET

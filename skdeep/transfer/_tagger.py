@@ -62,9 +62,14 @@ class SequenceTagger(BaseDeepEstimator):
         Whether only legal sequences are predicted: an "I-" tag goes on with an entity
         of its own type.
 
-    word_size, affix_size, character_size : int, default=64, 32, 24
-        Sizes of the vectors of a word, of its affixes and shape, and of its spelling in
-        each direction.
+    word_size : int, default=64
+        Size of the vector of a word.
+
+    affix_size : int, default=32
+        Size of the vector of its affixes and shape.
+
+    character_size : int, default=24
+        Size of the vector of a character; that of a spelling is twice as long.
 
     hidden_size : int, default=64
         State of the BiLSTM in each direction, and of the layer above it.
@@ -314,12 +319,17 @@ class SequenceTagger(BaseDeepEstimator):
         if go_on:
             module, vocabulary = self.module_, self._lookup
         else:
-            self._vectors = None
+            self._vectors, self._wide = None, self.wide
             if self.word_vectors is not None:
                 self._vectors = WordVectors(self.word_vectors)
             train = tokens if held is None else tokens.take(~held)
             vocabulary = learn_vocabulary(train, self.wide)
-            self._module_args = self._describe_network(len(classes), vocabulary)
+            self._module_args = describe_network(
+                self,
+                len(classes),
+                vocabulary,
+                self._vectors.n_dimensions if self._vectors else 0,
+            )
             module = build(
                 lambda: TaggerNetwork(**self._module_args),
                 generator=make_generator(rng),
@@ -408,35 +418,12 @@ class SequenceTagger(BaseDeepEstimator):
         return encode(
             tokens,
             self._lookup,
-            wide=self._module_args["n_wide"] > 0,
+            wide=self._wide,
             vectors=self._vectors,
         )
 
     def _keep_vocabulary(self, vocabulary):
         self._lookup, self._vocabulary = vocabulary, vocabulary.to_arrays()
-
-    def _describe_network(self, n_tags, vocabulary):
-        """Arguments of `TaggerNetwork`."""
-        return {
-            "n_tags": n_tags,
-            "n_words": len(vocabulary.words) + 2,
-            "n_characters": len(vocabulary.characters) + 2,
-            "n_wide": len(vocabulary.buckets),
-            "n_dimensions": self._vectors.n_dimensions if self._vectors else 0,
-            "n_signals": 0,
-            "sizes": [
-                self.word_size,
-                self.affix_size,
-                self.character_size,
-                self.hidden_size,
-                self.hidden_size,
-            ],
-            "dropout": self.dropout,
-            "wide_dropout": self.feature_dropout,
-            "output": self.output,
-            "deep": self.deep,
-            "adapter": None,
-        }
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -454,3 +441,47 @@ class SequenceTagger(BaseDeepEstimator):
         tags.input_tags.string = True
         tags.target_tags.required = True
         return tags
+
+
+def describe_network(tagger, n_tags, vocabulary, n_dimensions):
+    """Arguments of `TaggerNetwork` for the parameters of a tagger.
+
+    Parameters
+    ----------
+    tagger : SequenceTagger
+        Its parameters are read.
+
+    n_tags : int
+        Number of tags.
+
+    vocabulary : Vocabulary
+        What the tables hold.
+
+    n_dimensions : int
+        Size of the word vectors given by the user, or 0.
+
+    Returns
+    -------
+    arguments : dict
+        Plain values.
+    """
+    return {
+        "n_tags": n_tags,
+        "n_words": len(vocabulary.words) + 2,
+        "n_characters": len(vocabulary.characters) + 2,
+        "n_wide": len(vocabulary.buckets),
+        "n_dimensions": n_dimensions,
+        "n_signals": 0,
+        "sizes": [
+            tagger.word_size,
+            tagger.affix_size,
+            tagger.character_size,
+            tagger.hidden_size,
+            tagger.hidden_size,
+        ],
+        "dropout": tagger.dropout,
+        "wide_dropout": tagger.feature_dropout,
+        "output": tagger.output,
+        "deep": tagger.deep,
+        "adapter": None,
+    }

@@ -1,0 +1,111 @@
+"""Which method suits the new data, by what it does on rows that were left out."""
+
+import numpy as np
+
+from skdeep.transfer._holding import class_folds
+from skdeep.transfer._joint import fit_adapter
+from skdeep.transfer._rows import NewRows
+from skdeep.transfer._settings import setting
+from skdeep.transfer._stacking import fit_stacking
+
+_N_FOLDS = 3
+# weights touched in one training of the network; beyond, no trial is made
+_LARGEST_TRIAL = 2e9
+
+
+def choose_method(est, rows, layout, rng, pool=None):
+    """Choose between the adapter and the logistic regression, or take the gate.
+
+    Parameters
+    ----------
+    est : AdapterExtender
+        Stays as it is.
+
+    rows : NewRows
+
+    layout : Layout
+
+    rng : RandomState
+
+    pool : (features, scores) or None, default=None
+        Not used.
+
+    Returns
+    -------
+    method : {"adapter", "stacking", "gate"}
+
+    Notes
+    -----
+    Three-fold cross-validation; the score is the harmonic mean of the accuracies on old
+    and on new classes, where a tie is settled by the likelihood. Where a training of the
+    network would take seconds there is no trial, and the regression is taken.
+    """
+    is_old = np.isin(rows.codes, layout.old)
+    if not is_old.any() and est.novelty is not None:
+        return "gate"
+    trial = _quiet_copy(est)
+    if _cost(trial, rows, layout) > _LARGEST_TRIAL or len(rows.codes) < 2 * _N_FOLDS:
+        return "stacking"
+    fold = class_folds(rows.codes, _N_FOLDS, rng)
+    seed = rng.randint(2**31 - 1)
+    found = {}
+    for name, fit in (("stacking", _fit_fast), ("adapter", fit_adapter)):
+        log_proba = np.empty((len(fold), layout.n_classes))
+        for number in range(_N_FOLDS):
+            train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+            part = NewRows(*(values[train] for values in rows))
+            head = fit(trial, part, layout, np.random.RandomState(seed))
+            log_proba[test] = head.log_proba(
+                trial, rows.features[test], rows.scores[test]
+            )
+        found[name] = held_out_score(log_proba, rows.codes, rows.weight, is_old)
+    return max(found, key=found.get)
+
+
+def held_out_score(log_proba, codes, weight, is_old):
+    """Harmonic mean of the accuracies on old and new classes, and the likelihood.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n_samples, n_classes)
+        Of rows that were left out.
+
+    codes : ndarray of shape (n_samples,)
+        Their classes.
+
+    weight : ndarray of shape (n_samples,)
+        Their weights.
+
+    is_old : ndarray of shape (n_samples,), dtype bool
+        Whether the source knows the class.
+
+    Returns
+    -------
+    score : tuple of float
+        Rounded harmonic mean; mean log likelihood. Larger is better.
+    """
+    right = log_proba.argmax(axis=1) == codes
+    parts = [right[group].mean() for group in (is_old, ~is_old) if group.any()]
+    mean = len(parts) / sum(1 / max(part, 1e-9) for part in parts)
+    likelihood = np.maximum(log_proba[np.arange(len(codes)), codes], -10)
+    return round(float(mean), 2), float(np.average(likelihood, weights=weight))
+
+
+def _fit_fast(est, rows, layout, rng):
+    return fit_stacking(est, rows, layout, rng, search=False)
+
+
+def _quiet_copy(est):
+    """The same parameters and settings, to be trained on the side."""
+    other = object.__new__(type(est))
+    vars(other).update(vars(est))
+    other.callbacks, other.verbose, other.warm_start = None, 0, False
+    return other
+
+
+def _cost(est, rows, layout):
+    """Weights times rows times epochs of one training of the network."""
+    width = max([layout.n_classes, *setting(est, "hidden_layer_sizes")])
+    n_weights = (rows.features.shape[1] + layout.n_classes) * width
+    # a step costs something however few the weights
+    return setting(est, "max_epochs") * len(rows.codes) * (n_weights + 5e3)
