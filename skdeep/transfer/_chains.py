@@ -46,7 +46,7 @@ def collapsed(est, X):
     single = clone(est).set_params(estimator=first.estimator_, prefit=True)
     single.set_params(new_annotation="full", class_weight=None)
     if est.mode_ == "sequence":
-        return single.fit(X, est.predict(X))
+        return _collapsed_tagger(est, single, list(X))
     single.set_params(distill=0.0)  # the chain's answers hold the source's already
     if est.method == "gate":
         single.set_params(method="auto")
@@ -63,6 +63,20 @@ def collapsed(est, X):
         sample_weight=share,
         classes=None if tells_classes(first.estimator_) else first.base_classes_,
     )
+
+
+def _collapsed_tagger(est, single, X):
+    """Fit one extender of taggers to the answers of a chain."""
+    y = est.predict(X)
+    single.fit(X, y)
+    kept = {*single.old_types_, *single.new_types_}
+    lost = [name for name in est.old_types_ + est.new_types_ if name not in kept]
+    if lost:
+        raise ValueError(
+            f"X holds no token that the extender takes for {lost[0]!r}; collapse needs "
+            "sentences with all types of entities."
+        )
+    return single
 
 
 def soft_rows(proba):

@@ -10,6 +10,7 @@ from skdeep.transfer._extending import extend_source
 from skdeep.transfer._features import settle_features
 from skdeep.transfer._modes import resolve_mode
 from skdeep.transfer._new_data import read_new_data
+from skdeep.transfer._sentences import check_list
 from skdeep.transfer._source_kinds import check_fitted
 from skdeep.transfer._sources import without_tensors
 from skdeep.utils._torch import resolve_device
@@ -48,7 +49,7 @@ def fit_extender(est, X, y, X_unlabeled, sample_weight, classes, *, go_on=False)
             "X_unlabeled; pass it to partial_fit, with the new classes."
         )
     if mode == "sequence":
-        _fit_tagger(est, X, y, X_unlabeled, sample_weight, go_on)
+        _fit_tagger(est, X, y, X_unlabeled, sample_weight, classes, go_on)
         return
     if not go_on:
         if not est.prefit:
@@ -65,7 +66,7 @@ def fit_extender(est, X, y, X_unlabeled, sample_weight, classes, *, go_on=False)
     extend_source(est, seen, quiet=earlier is not None)
 
 
-def _fit_tagger(est, X, y, X_unlabeled, sample_weight, go_on):
+def _fit_tagger(est, X, y, X_unlabeled, sample_weight, classes, go_on):
     """Fit in sequence mode; the sentences of earlier calls come first."""
     from skdeep.transfer._sequence_mode import fit_sequence
 
@@ -73,12 +74,20 @@ def _fit_tagger(est, X, y, X_unlabeled, sample_weight, go_on):
         est.estimator_ = fitted_copy(est.estimator, X, y, sample_weight)
         est.base_classes_ = est.estimator_.classes_
         be_the_source(est)
-        est._seen = None
+        est._seen = est._named = None
         return
     if not go_on:
         check_fitted(est.estimator)
         est.estimator_ = est.estimator
-    seen = [list(X), list(y), X_unlabeled, sample_weight]
+        est._named = None if classes is None else [str(tag) for tag in classes]
+    seen = [
+        check_list(X, "X", "sentences, lists of tokens"),
+        check_list(y, "y", "tag lists, one a sentence"),
+        X_unlabeled,
+        sample_weight,
+    ]
+    if X_unlabeled is not None:
+        seen[2] = check_list(X_unlabeled, "X_unlabeled", "sentences, lists of tokens")
     earlier = getattr(est, "_seen", None) if go_on else None
     if earlier is not None:
         check_same_extras(earlier, seen)

@@ -14,7 +14,7 @@ but a start: it labels the pool, and the model for old and new rows is trained o
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, log_softmax, logsumexp
+from scipy.special import log_softmax, logsumexp
 
 from skdeep.transfer._novelty import (
     Ruler,
@@ -22,14 +22,11 @@ from skdeep.transfer._novelty import (
     learn_ruler,
     make_measures,
 )
-from skdeep.transfer._pool import fit_with_pool
+from skdeep.transfer._pool import MOST, fit_with_pool, split_by
 from skdeep.transfer._rows import Layout
 from skdeep.transfer._scaling import Scaling, learn_scaling
 from skdeep.transfer._softmax import Problem, solve
 from skdeep.transfer._stacking import LinearHead, as_head
-
-# log probabilities of a class that is out of the question
-LEAST = -30.0
 
 
 @dataclass
@@ -161,16 +158,13 @@ class GateHead:
 
     def log_proba(self, est, features, scores):
         """Log probabilities (n_samples, n_classes)."""
-        odds = np.clip(self.gate.log_odds(features, scores), LEAST, -LEAST)
-        found = np.full((len(scores), self.layout.n_classes), LEAST)
-        skip = self.scaling.skip(scores)
-        found[:, self.layout.old] = (
-            log_softmax(skip, axis=1) + np.log(expit(-odds))[:, None]
-        )
-        among = np.zeros((len(scores), 1))
+        odds = np.clip(self.gate.log_odds(features, scores), -MOST, MOST)
+        old, new = self.layout.old, self.layout.new
+        found = np.zeros((len(scores), self.layout.n_classes))
+        found[:, old] = log_softmax(self.scaling.skip(scores), axis=1)
         if self.among_new is not None:
-            among = self.among_new.log_proba(est, features, scores)
-        found[:, self.layout.new] = among + np.log(expit(odds))[:, None]
+            found[:, new] = self.among_new.log_proba(est, features, scores)
+        found = split_by(found, odds, old, new)
         return found - logsumexp(found, axis=1, keepdims=True)
 
 
@@ -195,7 +189,7 @@ def fit_gate(est, rows, layout, rng, pool=None):
 
     Returns
     -------
-    head : GateHead or LinearHead
+    head : GateHead or PoolHead
         The latter if there is a pool.
 
     Notes
@@ -222,10 +216,7 @@ def fit_gate(est, rows, layout, rng, pool=None):
                 return np.ones((len(scores), 1))
             return np.exp(among_new.log_proba(est, features, scores))
 
-        weights, scaling = fit_with_pool(gate, among, rows, layout, pool)
-        head = as_head(weights, scaling, layout)
-        head.name = "gate"
-        return head
+        return fit_with_pool(gate, among, rows, layout, pool)
     n_parameters = 4 if among_new is None else 4 + among_new.n_parameters
     return GateHead(gate, among_new, layout, scaling, n_parameters)
 

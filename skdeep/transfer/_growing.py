@@ -40,7 +40,7 @@ def grow(arguments, state, places, generator):
         Weights of old tags, words and features are copies. Those of new tags are drawn
         from a normal distribution with the mean and the standard deviation of the old
         ones of the same array, cut off at two deviations [1]_; in the wide path they are
-        zero. Starts and ends of sentences keep their transitions.
+        zero. Starts and ends of sentences keep their transitions. An adapter begins anew.
 
     References
     ----------
@@ -51,7 +51,8 @@ def grow(arguments, state, places, generator):
     with torch.no_grad():
         for name, weight in module.state_dict().items():
             old = state.get(name)
-            if old is None or old.dim() != weight.dim():
+            # an adapter of the trained one has looked at other tags, of its own source
+            if old is None or name.startswith(("adapter.", "join.")):
                 continue
             dimensions = _TAG_DIMENSIONS.get(name, ())
             if dimensions and name != "wide.weight":

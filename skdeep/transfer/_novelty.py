@@ -15,6 +15,7 @@ from sklearn.covariance import ledoit_wolf
 N_NEIGHBORS = 3
 _N_HULL = 20
 _HULL_RIDGE = 0.1
+_N_FOLDS = 5
 _SLICE = 1024
 
 
@@ -204,7 +205,8 @@ class GaussianDistance:
         Of the covariance that all classes share.
 
     rows_distance : ndarray of shape (n_rows,)
-        Those of the rows of the class, from the mean of the others.
+        Those of the rows of the class, by a fit to four fifths of the rows that does
+        not hold them.
     """
 
     mean: np.ndarray
@@ -258,19 +260,29 @@ def _hull(rows):
 
 def _gaussians(groups):
     """Gaussians with a common covariance, shrunk by the rule of Ledoit and Wolf."""
+    means, whitening = _gaussian(groups)
+    away = [np.empty(len(rows)) for rows in groups]
+    for fold in range(_N_FOLDS):
+        kept = [rows[np.arange(len(rows)) % _N_FOLDS != fold] for rows in groups]
+        kept = [part if len(part) else rows for part, rows in zip(kept, groups)]
+        other_means, other = _gaussian(kept)
+        for rows, mean, distance in zip(groups, other_means, away):
+            out = np.arange(len(rows)) % _N_FOLDS == fold
+            distance[out] = np.sqrt(_squares((rows[out] - mean) @ other.T))
+    return [
+        GaussianDistance(mean, whitening, distance)
+        for mean, distance in zip(means, away)
+    ]
+
+
+def _gaussian(groups):
+    """Mean of each group, and a matrix that makes their common covariance the identity."""
     means = [rows.mean(axis=0) for rows in groups]
     centred = np.concatenate([rows - mean for rows, mean in zip(groups, means)])
     covariance, _ = ledoit_wolf(centred, assume_centered=True)
-    floor = 1e-6 * max(np.trace(covariance) / len(covariance), 1e-9)
-    values, vectors = np.linalg.eigh(covariance)
-    whitening = (vectors / np.sqrt(np.maximum(values, floor))).T
-    measures = []
-    for rows, mean in zip(groups, means):
-        # the mean of the others is farther off by this factor
-        factor = len(rows) / max(len(rows) - 1, 1)
-        away = factor * np.sqrt(_squares((rows - mean) @ whitening.T))
-        measures.append(GaussianDistance(mean, whitening, away))
-    return measures
+    values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
+    floor = max(1e-6 * values.mean(), 1e-12)
+    return means, (vectors / np.sqrt(np.maximum(values, floor))).T
 
 
 def confidence(scores, are_logs):

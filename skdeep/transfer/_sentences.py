@@ -39,8 +39,37 @@ class Tokens(NamedTuple):
         """Mask of the tokens of the sentences in a mask."""
         return np.repeat(chosen, self.lengths)
 
+    def sentences(self):
+        """The sentences as lists of str."""
+        return split_rows([self.words[place] for place in self.ids], self.lengths)
 
-def check_sentences(X):
+
+def check_list(data, name, content):
+    """Refuse what holds no sentences, and list those of an iterator.
+
+    Parameters
+    ----------
+    data : object
+        What the user has passed.
+
+    name : str
+        Its name in messages.
+
+    content : str
+        What it should be a list of.
+
+    Returns
+    -------
+    data : list
+    """
+    if isinstance(data, (str, bytes, dict)) or not hasattr(data, "__iter__"):
+        raise ValueError(f"{name} must be a list of {content}; got {_kind(data)}.")
+    if not getattr(data, "ndim", 1):
+        raise ValueError(f"{name} must be a list of {content}; got a scalar.")
+    return list(data)
+
+
+def check_sentences(X, name="X"):
     """Check sentences, and number their distinct tokens.
 
     Parameters
@@ -48,23 +77,22 @@ def check_sentences(X):
     X : iterable of n_sentences sequences of str
         Tokens of each sentence.
 
+    name : str, default="X"
+        Its name in messages.
+
     Returns
     -------
     tokens : Tokens
         The same, flattened.
     """
-    if isinstance(X, (str, bytes, dict)) or not hasattr(X, "__iter__"):
-        raise ValueError(
-            f"X must be a list of sentences, each a list of tokens; got {_kind(X)}."
-        )
     number = {}
     ids, lengths = [], []
-    for index, sentence in enumerate(X):
-        _check_sequence(sentence, "X", index, "token")
+    for index, sentence in enumerate(check_list(X, name, "sentences, lists of tokens")):
+        _check_sequence(sentence, name, index, "token")
         ids += [number.setdefault(token, len(number)) for token in sentence]
         lengths.append(len(sentence))
     if not lengths:
-        raise ValueError("X holds no sentence; at least 1 with a token is required.")
+        raise ValueError(f"{name} holds no sentence; at least 1 is required.")
     return Tokens(list(number), np.array(ids, np.int64), np.array(lengths, np.int64))
 
 
@@ -89,11 +117,7 @@ def check_tags(tokens, y):
             "SequenceTagger requires y to be passed, one list of tags a sentence, "
             "but the target y is None."
         )
-    if isinstance(y, (str, bytes, dict)) or not hasattr(y, "__iter__"):
-        raise ValueError(
-            f"y must be a list of tag lists, one a sentence; got {_kind(y)}."
-        )
-    y = list(y)
+    y = check_list(y, "y", "tag lists, one a sentence")
     if len(y) != len(tokens.lengths):
         raise ValueError(
             f"Found {len(tokens.lengths)} sentences in X, but {len(y)} lists of tags in "
@@ -112,7 +136,8 @@ def check_tags(tokens, y):
 
 
 def _check_sequence(sequence, name, index, item):
-    if isinstance(sequence, (str, bytes)) or not hasattr(sequence, "__len__"):
+    unordered = (str, bytes, dict, set, frozenset)
+    if isinstance(sequence, unordered) or not hasattr(sequence, "__len__"):
         raise ValueError(
             f"{name}[{index}]: expected a list of {item}s (str), got {_kind(sequence)}"
             + (f"; split the text into {item}s." if isinstance(sequence, str) else ".")

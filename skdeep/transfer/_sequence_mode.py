@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skdeep.base import use_one_thread_after_fork
+from skdeep.transfer._new_data import check_expected
 from skdeep.transfer._pseudo_tags import allowed_tags, fill_in
 from skdeep.transfer._sentences import (
     Tokens,
@@ -21,6 +22,7 @@ from skdeep.transfer._sentences import (
     to_bio,
 )
 from skdeep.transfer._settings import setting
+from skdeep.transfer._tagger import SequenceTagger
 from skdeep.transfer._tagger_modules import TaggerNetwork
 from skdeep.transfer._tagger_sources import SourceView, source_classes, view
 from skdeep.transfer._tagger_training import Steps, hold_out, train_network
@@ -69,14 +71,16 @@ def fit_sequence(est, source, X, y, *, X_unlabeled=None, sample_weight=None):
     rng = check_random_state(est.random_state)
     tokens = check_sentences(X)
     tags = check_tags(tokens, y)
-    X = [list(sentence) for sentence in X]
-    known, scheme = source_classes(source, source.predict(X))
+    found = sorted({tag for sentence in tags for tag in sentence} - {"O"})
+    check_expected(est, np.array(found), est._named)
+    X = tokens.sentences()
+    known, scheme = source_classes(source, source.predict(X), est._named)
     tags = _same_scheme(tags, scheme)
     _set_classes(est, known, tags, scheme)
     est.method_ = "finetune" if est.method == "finetune" else "adapter"
     n_labelled = len(X)
     if X_unlabeled is not None:
-        X += [list(sentence) for sentence in X_unlabeled]
+        X += check_sentences(X_unlabeled, "X_unlabeled").sentences()
         tokens = check_sentences(X)
         tags += [["O"] * len(sentence) for sentence in X[n_labelled:]]
     said = view(source, X, known, scheme)
@@ -212,7 +216,7 @@ def _signal(est, said, kind, gold=None):
 
 def _train(est, source, task, rng, data):
     """Make the target's network, and train it."""
-    kind = setting(est, "source_signal")
+    est._signal = kind = setting(est, "source_signal")
     distill = setting(est, "distill")
     adapts = est.method_ == "adapter"
     signal, source_codes = _signal(
@@ -220,9 +224,17 @@ def _train(est, source, task, rng, data):
     )
     lengths = task.tokens.lengths
     est._skips = adapts and setting(est, "skip_connection")
-    extra = signal_buckets(source_codes, lengths) if est._skips else None
+    extra = None
+    if est._skips:
+        extra = signal_buckets(est.base_classes_, source_codes, lengths)
     module = make_target(
-        est, source, task.tokens, signal.shape[1] if adapts else 0, extra, rng
+        est,
+        source,
+        SequenceTagger(),
+        task.tokens,
+        signal.shape[1] if adapts else 0,
+        extra,
+        rng,
     )
     sentences = _encode(est, task.tokens, signal if adapts else None, extra)
     sentences = sentences._replace(
@@ -270,17 +282,18 @@ def _read(est, X):
     tokens = check_sentences(X)
     signal = extra = None
     if est.method_ == "adapter":
-        said = view(est.estimator_, X, est.base_classes_, est.scheme_)
-        kind = setting(est, "source_signal")
-        signal, codes = _signal(est, said, "hard" if kind == "gold" else kind)
-        extra = signal_buckets(codes, tokens.lengths) if est._skips else None
+        said = view(est.estimator_, tokens.sentences(), est.base_classes_, est.scheme_)
+        kind = "hard" if est._signal == "gold" else est._signal
+        signal, codes = _signal(est, said, kind)
+        if est._skips:
+            extra = signal_buckets(est.base_classes_, codes, tokens.lengths)
     return _encode(est, tokens, signal, extra)
 
 
 def predict_sequence(est, X):
     """Tags of each sentence, in the scheme of the source."""
     use_one_thread_after_fork()
-    sentences = _read(est, [list(sentence) for sentence in X])
+    sentences = _read(est, X)
     forbidden = None
     if getattr(est.estimator_, "constrained_decoding", True):
         forbidden = forbidden_moves(est.classes_, est.scheme_)
@@ -292,7 +305,7 @@ def predict_sequence(est, X):
 def sequence_marginals(est, X):
     """Probabilities of the tags of each token, one array a sentence."""
     use_one_thread_after_fork()
-    sentences = _read(est, [list(sentence) for sentence in X])
+    sentences = _read(est, X)
     proba = tag_probabilities(est.module_, sentences, est.device_)
     return split_rows(proba, sentences.tokens.lengths)
 

@@ -1,5 +1,6 @@
 """Sequence tagging: a deep and a wide path under a conditional random field."""
 
+import copy
 from numbers import Integral, Real
 from os import PathLike
 
@@ -17,7 +18,7 @@ from skdeep.transfer._sentences import (
     from_bio,
     split_rows,
 )
-from skdeep.transfer._tagger_modules import TaggerNetwork
+from skdeep.transfer._tagger_modules import TaggerNetwork, describe_network
 from skdeep.transfer._tagger_training import (
     Steps,
     hold_out,
@@ -317,7 +318,7 @@ class SequenceTagger(BaseDeepEstimator):
             tokens.lengths, self.early_stopping, self.validation_fraction, rng
         )
         if go_on:
-            module, vocabulary = self.module_, self._lookup
+            module, vocabulary = copy.deepcopy(self.module_), self._lookup
         else:
             self._vectors, self._wide = None, self.wide
             if self.word_vectors is not None:
@@ -346,7 +347,7 @@ class SequenceTagger(BaseDeepEstimator):
             rng,
             held=held,
             go_on=go_on,
-            data=(X, y),
+            data=(tokens.sentences(), tags),
         )
         self.n_parameters_ = sum(w.numel() for w in self.module_.state_dict().values())
         return self
@@ -406,7 +407,10 @@ class SequenceTagger(BaseDeepEstimator):
         score : float
             Between 0 and 1.
         """
-        return tagging_score(list(y), self.predict(X), self.scheme_)
+        check_is_fitted(self)
+        tokens = check_sentences(X)
+        tags = check_tags(tokens, y)
+        return tagging_score(tags, self.predict(tokens.sentences()), self.scheme_)
 
     def _sentences(self, X):
         """Check and encode sentences for the fitted network."""
@@ -441,47 +445,3 @@ class SequenceTagger(BaseDeepEstimator):
         tags.input_tags.string = True
         tags.target_tags.required = True
         return tags
-
-
-def describe_network(tagger, n_tags, vocabulary, n_dimensions):
-    """Arguments of `TaggerNetwork` for the parameters of a tagger.
-
-    Parameters
-    ----------
-    tagger : SequenceTagger
-        Its parameters are read.
-
-    n_tags : int
-        Number of tags.
-
-    vocabulary : Vocabulary
-        What the tables hold.
-
-    n_dimensions : int
-        Size of the word vectors given by the user, or 0.
-
-    Returns
-    -------
-    arguments : dict
-        Plain values.
-    """
-    return {
-        "n_tags": n_tags,
-        "n_words": len(vocabulary.words) + 2,
-        "n_characters": len(vocabulary.characters) + 2,
-        "n_wide": len(vocabulary.buckets),
-        "n_dimensions": n_dimensions,
-        "n_signals": 0,
-        "sizes": [
-            tagger.word_size,
-            tagger.affix_size,
-            tagger.character_size,
-            tagger.hidden_size,
-            tagger.hidden_size,
-        ],
-        "dropout": tagger.dropout,
-        "wide_dropout": tagger.feature_dropout,
-        "output": tagger.output,
-        "deep": tagger.deep,
-        "adapter": None,
-    }

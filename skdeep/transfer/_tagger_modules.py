@@ -344,3 +344,47 @@ class TaggerNetwork(nn.Module):
         if words is not None:
             rows = torch.cat([words, rows], dim=2)
         return self.adapter(rows, batch)
+
+
+def describe_network(tagger, n_tags, vocabulary, n_dimensions):
+    """Arguments of `TaggerNetwork` for the parameters of a tagger.
+
+    Parameters
+    ----------
+    tagger : SequenceTagger
+        Its parameters are read.
+
+    n_tags : int
+        Number of tags.
+
+    vocabulary : Vocabulary
+        What the tables hold.
+
+    n_dimensions : int
+        Size of the word vectors given by the user, or 0.
+
+    Returns
+    -------
+    arguments : dict
+        Plain values.
+    """
+    return {
+        "n_tags": n_tags,
+        "n_words": len(vocabulary.words) + 2,
+        "n_characters": len(vocabulary.characters) + 2,
+        "n_wide": len(vocabulary.buckets),
+        "n_dimensions": n_dimensions,
+        "n_signals": 0,
+        "sizes": [
+            tagger.word_size,
+            tagger.affix_size,
+            tagger.character_size,
+            tagger.hidden_size,
+            tagger.hidden_size,
+        ],
+        "dropout": tagger.dropout,
+        "wide_dropout": tagger.feature_dropout,
+        "output": tagger.output,
+        "deep": tagger.deep,
+        "adapter": None,
+    }

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skdeep.transfer._sentences import detect_scheme, entity_types, to_bio
+from skdeep.transfer._source_kinds import unwrap
 
 
 class SourceView(NamedTuple):
@@ -23,7 +24,7 @@ class SourceView(NamedTuple):
     proba: np.ndarray
 
 
-def source_classes(source, predicted):
+def source_classes(source, predicted, named=None):
     """Tags of a source in the scheme BIO, and its scheme.
 
     Parameters
@@ -34,6 +35,9 @@ def source_classes(source, predicted):
     predicted : list of list of str
         What it predicts, for a source without ``classes_``.
 
+    named : list of str or None, default=None
+        Its tags, if the user has named them.
+
     Returns
     -------
     classes : ndarray of shape (n_old,), dtype str
@@ -42,7 +46,9 @@ def source_classes(source, predicted):
     scheme : str
         How its tags mark the bounds of entities.
     """
+    source = unwrap(source)
     known = getattr(source, "classes_", None)
+    known = named if known is None else known
     tags = [str(tag) for tag in (_flat(predicted) if known is None else known)]
     scheme = getattr(source, "scheme_", None) or detect_scheme(tags)
     if scheme not in ("plain", "IO"):
@@ -83,12 +89,19 @@ def view(source, X, classes, scheme):
             f"`estimator` predicted {len(predicted)} lists of tags for {len(X)} "
             "sentences."
         )
+    for index, (sentence, found) in enumerate(zip(X, predicted)):
+        if len(sentence) != len(found):
+            raise ValueError(
+                f"`estimator` predicted {len(found)} tags for the {len(sentence)} tokens "
+                f"of sentence {index}."
+            )
     tags = [to_bio([str(tag) for tag in sentence], scheme) for sentence in predicted]
     place = {tag: number for number, tag in enumerate(classes.tolist())}
     unknown = sorted(set(_flat(tags)) - set(place))
     if unknown:
         raise ValueError(
-            f"`estimator` predicted the tags {unknown}, which are not among its classes."
+            f"`estimator` predicted the tags {unknown}, which are not among its classes;"
+            " name all of them with `classes=` of fit if it has no `classes_`."
         )
     codes = np.array([place[tag] for tag in _flat(tags)], np.int64)
     proba = _marginals(source, X, place, scheme)
@@ -104,13 +117,27 @@ def view(source, X, classes, scheme):
 
 def _marginals(source, X, place, scheme):
     """Probabilities of a source that tells some for the tags that it predicts."""
-    own = hasattr(source, "scheme_")  # ours tell probabilities of BIO tags
-    if not hasattr(source, "predict_marginals") or not own and scheme[3:]:
+    own = hasattr(unwrap(source), "scheme_")  # ours tell probabilities of BIO tags
+    if not hasattr(source, "predict_marginals"):
+        return None
+    if not own and scheme in ("BIOES", "BILOU"):
         return None
     rows = [row for sentence in source.predict_marginals(X) for row in sentence]
-    if not rows or not isinstance(rows[0], dict):
-        return np.asarray(rows, dtype=np.float32).reshape(len(rows), len(place))
     proba = np.zeros((len(rows), len(place)), np.float32)
+    if not rows:
+        return proba
+    if not isinstance(rows[0], dict):
+        names = getattr(source, "classes_", None)
+        if names is None:
+            return None
+        answer = np.asarray(rows, dtype=np.float32)
+        if answer.shape != (len(rows), len(names)):
+            raise ValueError(
+                f"`predict_marginals` of `estimator` gives {answer.shape[1:]} numbers a "
+                f"token for its {len(names)} tags."
+            )
+        proba[:, [place[str(tag)] for tag in names]] = answer
+        return proba
     for number, row in enumerate(rows):
         for tag, value in row.items():
             if tag in place:

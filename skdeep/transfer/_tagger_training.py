@@ -6,6 +6,7 @@ import numpy as np
 from skorch.callbacks import Callback
 
 from skdeep.metrics import entity_f1_score
+from skdeep.metrics._spans import check_same_lengths
 from skdeep.nn import seed_dropout
 from skdeep.transfer._sentences import forbidden_moves, split_rows
 from skdeep.transfer._tagger_losses import TaggingLoss
@@ -149,5 +150,6 @@ def tagging_score(y_true, y_pred, scheme):
     """F1 of entities; of plain tags, the share that is right."""
     if scheme != "plain":
         return entity_f1_score(y_true, y_pred, zero_division=0.0)
+    check_same_lengths(y_true, y_pred, "y", "predict(X)")
     pairs = [a == b for t, p in zip(y_true, y_pred) for a, b in zip(t, p)]
     return float(np.mean(pairs)) if pairs else 0.0

@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
+from sklearn.pipeline import Pipeline
 
 from skdeep.exceptions import InvalidParameterError
 from skdeep.transfer._growing import grow
 from skdeep.transfer._settings import setting
-from skdeep.transfer._tagger import SequenceTagger, describe_network
-from skdeep.transfer._tagger_modules import TaggerNetwork
+from skdeep.transfer._source_kinds import unwrap
+from skdeep.transfer._tagger_modules import TaggerNetwork, describe_network
 from skdeep.transfer._tagging import learn_vocabulary
 from skdeep.transfer._token_features import signal_buckets
 from skdeep.utils._torch import build, make_generator
@@ -15,7 +16,7 @@ from skdeep.utils._torch import build, make_generator
 _TRUST = 2.0  # log odds that the source is right, before anything is learned
 
 
-def make_target(est, source, tokens, n_signals, extra, rng):
+def make_target(est, source, own, tokens, n_signals, extra, rng):
     """Make the network, grown out of the source's own if that is one of ours.
 
     Parameters
@@ -25,6 +26,9 @@ def make_target(est, source, tokens, n_signals, extra, rng):
 
     source : object
         A fitted tagger.
+
+    own : SequenceTagger
+        Describes the network where the source is none of ours.
 
     tokens : Tokens
         Sentences to be learned.
@@ -42,13 +46,14 @@ def make_target(est, source, tokens, n_signals, extra, rng):
     -------
     module : TaggerNetwork
     """
-    parent = source if hasattr(getattr(source, "module_", None), "crf") else None
+    parent = unwrap(source, Pipeline)  # other steps of one may change the tokens
+    if not hasattr(getattr(parent, "module_", None), "crf"):
+        parent = None
     if parent is None and est.trainable == "top":
         raise InvalidParameterError(
             "trainable='top' keeps the lower layers of the source's network, and "
             f"{type(source).__name__} has none; use trainable='all'."
         )
-    own = SequenceTagger()
     est._vectors = getattr(parent, "_vectors", None)
     est._wide = getattr(parent, "_wide", own.wide)
     vocabulary = learn_vocabulary(tokens, est._wide, extra)
@@ -109,7 +114,9 @@ def _describe_adapter(est, known):
 def _trust_source(est, module):
     """Begin with a preference for the tag that the source predicts."""
     codes = np.arange(len(est.base_classes_))
-    rows = est._lookup.wide_rows(signal_buckets(codes, np.ones_like(codes)))[:, 2]
+    rows = est._lookup.wide_rows(
+        signal_buckets(est.base_classes_, codes, np.ones_like(codes))
+    )[:, 2]
     rows = torch.from_numpy(rows.astype(np.int64))
     module.wide.weight[rows, torch.from_numpy(np.flatnonzero(est.old_class_mask_))] += (
         _TRUST

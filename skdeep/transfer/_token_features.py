@@ -120,13 +120,17 @@ def wide_buckets(hashes, tokens):
     return _bucket(np.hstack(parts))
 
 
-def signal_buckets(codes, lengths):
-    """Hashed features of a number for each token, and of those of its neighbours.
+def signal_buckets(classes, codes, lengths):
+    """Hashed features of a tag for each token, and of those of its neighbours.
 
     Parameters
     ----------
+    classes : sequence of str
+        The tags of a source. Their names are hashed, so that the same tags of the next
+        source have the same features.
+
     codes : ndarray of shape (n_tokens,), dtype int64
-        Place of the tag that the source predicts, for instance.
+        Place of the tag that the source predicts among them.
 
     lengths : ndarray of shape (n_sentences,), dtype int64
         Tokens of each sentence.
@@ -138,7 +142,7 @@ def signal_buckets(codes, lengths):
     """
     place = np.arange(len(codes)) + 2 + 2 * np.repeat(np.arange(len(lengths)), lengths)
     padded = np.zeros(len(codes) + 2 * len(lengths) + 2, np.uint64)
-    padded[place] = codes + 1
+    padded[place] = np.array([_hash(str(tag)) for tag in classes], np.uint64)[codes]
     parts = [
         padded[place + offset] * np.uint64(31) + np.uint64(1009 + offset)
         for offset in (-2, -1, 0, 1, 2)

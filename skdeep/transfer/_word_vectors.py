@@ -52,28 +52,41 @@ class WordVectors:
         return found
 
     def _checked(self, form):
-        vector = np.asarray(self.source[form], dtype=np.float32)
+        try:
+            vector = np.asarray(self.source[form], dtype=np.float32)
+        except (TypeError, ValueError):
+            vector = np.array(np.nan, dtype=np.float32)
         if vector.shape != (self.n_dimensions,) or not np.isfinite(vector).all():
             raise ValueError(
                 f"`word_vectors`: the vector of {form!r} must hold {self.n_dimensions} "
-                f"finite numbers, got shape {vector.shape}."
+                f"finite numbers, got {self.source[form]!r:.60}."
             )
         return vector
 
 
 def read_vectors(path):
     """Read a text file of word vectors, as a dict of arrays of float32."""
+    try:
+        with open(path, encoding="utf-8") as lines:
+            return _parse(lines, path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidParameterError(
+            f"The 'word_vectors' parameter must be a text file in UTF-8 if it is a path; "
+            f"{os.fspath(path)!r} cannot be read: {error}."
+        ) from error
+
+
+def _parse(lines, path):
     vectors = {}
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            word, *values = line.rstrip().split(" ")
-            if number == 1 and len(values) == 1:
-                continue
-            try:
-                vectors[word] = np.array(values, dtype=np.float32)
-            except ValueError:
-                raise ValueError(
-                    f"`word_vectors`: line {number} of {path} is not a word and its "
-                    f"numbers: {line!r:.60}."
-                ) from None
+    for number, line in enumerate(lines, 1):
+        word, *values = line.rstrip().split(" ")
+        if number == 1 and len(values) == 1:
+            continue
+        try:
+            vectors[word] = np.array(values, dtype=np.float32)
+        except ValueError:
+            raise ValueError(
+                f"`word_vectors`: line {number} of {path} is not a word and its "
+                f"numbers: {line!r:.60}."
+            ) from None
     return vectors
