@@ -188,9 +188,13 @@ class HullDistance:
         gram = self.products[nearest[:, :, None], nearest[:, None, :]]
         gram = gram - near[:, :, None] - near[:, None, :] + squares[:, None, None]
         gram += self.ridge * np.eye(count)
+        # so far out that the ridge is lost in rounding, the nearest row is all that counts
+        closest = np.maximum(np.take_along_axis(away, nearest[:, :1], axis=1)[:, 0], 0)
+        far = closest > 1e8 * self.ridge
+        gram[far] = np.eye(count)
         ones = np.ones((len(gram), count, 1))
         total = np.linalg.solve(gram, ones).sum(axis=(1, 2))
-        return np.sqrt(1 / np.maximum(total, 1e-300))
+        return np.sqrt(np.where(far, closest, 1 / np.maximum(total, 1e-300)))
 
 
 @dataclass
@@ -279,7 +283,9 @@ def _gaussian(groups):
     """Mean of each group, and a matrix that makes their common covariance the identity."""
     means = [rows.mean(axis=0) for rows in groups]
     centred = np.concatenate([rows - mean for rows, mean in zip(groups, means)])
-    covariance, _ = ledoit_wolf(centred, assume_centered=True)
+    covariance = np.eye(centred.shape[1])
+    if len(centred) > 1:
+        covariance, _ = ledoit_wolf(centred, assume_centered=True)
     values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
     floor = max(1e-6 * values.mean(), 1e-12)
     return means, (vectors / np.sqrt(np.maximum(values, floor))).T

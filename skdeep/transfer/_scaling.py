@@ -98,8 +98,21 @@ def learn_scaling(features, scores):
         values = features.astype(np.float64)
         mean, deviation = values.mean(axis=0), values.std(axis=0)
         moving = deviation > 1e-6 * np.abs(values).max(axis=0, initial=0)
-        factor = np.divide(1, deviation, where=moving, out=np.zeros(len(mean)))
+        factor = np.divide(
+            1, _units(deviation, moving), where=moving, out=np.zeros(len(mean))
+        )
     return Scaling(mean, factor, float(score_factor), are_log_proba(scores))
+
+
+def _units(deviation, moving):
+    """What a step of one is for each feature.
+
+    Features whose deviations differ by less than a factor of ten from their median, such
+    as pixels, have one unit in common: those that hardly vary say little.
+    """
+    if moving.any() and deviation.max() < 10 * np.median(deviation[moving]):
+        return np.full(len(deviation), np.sqrt((deviation[moving] ** 2).mean()))
+    return deviation
 
 
 def are_log_proba(scores):

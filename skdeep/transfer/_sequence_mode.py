@@ -74,7 +74,7 @@ def fit_sequence(est, source, X, y, *, X_unlabeled=None, sample_weight=None):
     found = sorted({tag for sentence in tags for tag in sentence} - {"O"})
     check_expected(est, np.array(found), est._named)
     X = tokens.sentences()
-    known, scheme = source_classes(source, source.predict(X), est._named)
+    known, scheme = source_classes(source, X, est._named)
     tags = _same_scheme(tags, scheme)
     _set_classes(est, known, tags, scheme)
     est.method_ = "finetune" if est.method == "finetune" else "adapter"
@@ -83,7 +83,13 @@ def fit_sequence(est, source, X, y, *, X_unlabeled=None, sample_weight=None):
         X += check_sentences(X_unlabeled, "X_unlabeled").sentences()
         tokens = check_sentences(X)
         tags += [["O"] * len(sentence) for sentence in X[n_labelled:]]
-    said = view(source, X, known, scheme)
+    with_proba = (
+        est.annotation_ == "new_only"
+        or X_unlabeled is not None
+        or setting(est, "distill") > 0
+        or setting(est, "source_signal") in ("proba", "logits")
+    )
+    said = view(source, X, known, scheme, with_proba=with_proba)
     task = _make_task(est, tokens, tags, said, n_labelled)
     _train(est, source, task, rng, (X[:n_labelled], y))
     est.gamma_ = None
@@ -282,8 +288,14 @@ def _read(est, X):
     tokens = check_sentences(X)
     signal = extra = None
     if est.method_ == "adapter":
-        said = view(est.estimator_, tokens.sentences(), est.base_classes_, est.scheme_)
         kind = "hard" if est._signal == "gold" else est._signal
+        said = view(
+            est.estimator_,
+            tokens.sentences(),
+            est.base_classes_,
+            est.scheme_,
+            with_proba=kind in ("proba", "logits"),
+        )
         signal, codes = _signal(est, said, kind)
         if est._skips:
             extra = signal_buckets(est.base_classes_, codes, tokens.lengths)

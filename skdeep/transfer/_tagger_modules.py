@@ -123,7 +123,7 @@ class WordEncoder(nn.Module):
         super().__init__()
         self.words = Table(n_words, word_size)
         self.affixes = Table(N_AFFIX_ROWS, affix_size)
-        self.characters = nn.Embedding(n_characters, character_size)
+        self.characters = nn.Embedding(n_characters, character_size, padding_idx=0)
         self.spelling = nn.Conv1d(character_size, 2 * character_size, 3, padding=1)
         self.vectors = None
         if n_dimensions:
@@ -136,7 +136,8 @@ class WordEncoder(nn.Module):
         if self.vectors is not None:
             word = word + self.vectors(batch.vectors)
         letters = self.characters(batch.characters).mT
-        spelling = self.spelling(letters).amax(dim=2).relu()
+        inside = batch.characters > 0  # longer words of the batch change nothing
+        spelling = (self.spelling(letters).relu() * inside[:, None]).amax(dim=2)
         return torch.cat([word, self.affixes(batch.affixes), spelling], dim=1)
 
 

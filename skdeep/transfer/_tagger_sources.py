@@ -16,15 +16,16 @@ class SourceView(NamedTuple):
     tags : list of list of str
         Most probable tags, in the scheme BIO.
 
-    proba : ndarray of shape (n_tokens, n_old), dtype float32
-        Probabilities of the source's tags; 0 and 1 if it tells none.
+    proba : ndarray of shape (n_tokens, n_old), dtype float32, or None
+        Probabilities of the source's tags; 0 and 1 if it tells none. None if they were
+        not asked for.
     """
 
     tags: list
     proba: np.ndarray
 
 
-def source_classes(source, predicted, named=None):
+def source_classes(source, X, named=None):
     """Tags of a source in the scheme BIO, and its scheme.
 
     Parameters
@@ -32,8 +33,8 @@ def source_classes(source, predicted, named=None):
     source : object
         A fitted tagger.
 
-    predicted : list of list of str
-        What it predicts, for a source without ``classes_``.
+    X : list of list of str
+        Sentences; a source without ``classes_`` knows what it predicts for them.
 
     named : list of str or None, default=None
         Its tags, if the user has named them.
@@ -49,7 +50,8 @@ def source_classes(source, predicted, named=None):
     source = unwrap(source)
     known = getattr(source, "classes_", None)
     known = named if known is None else known
-    tags = [str(tag) for tag in (_flat(predicted) if known is None else known)]
+    known = _flat(source.predict(X)) if known is None else known
+    tags = [str(tag) for tag in known]
     scheme = getattr(source, "scheme_", None) or detect_scheme(tags)
     if scheme not in ("plain", "IO"):
         types = entity_types(tags, scheme)
@@ -61,7 +63,7 @@ def _flat(sentences):
     return [tag for sentence in sentences for tag in sentence]
 
 
-def view(source, X, classes, scheme):
+def view(source, X, classes, scheme, *, with_proba):
     """Ask a source.
 
     Parameters
@@ -78,6 +80,9 @@ def view(source, X, classes, scheme):
 
     scheme : str
         Scheme of the source.
+
+    with_proba : bool
+        Whether to ask for probabilities as well, which doubles the time.
 
     Returns
     -------
@@ -103,6 +108,8 @@ def view(source, X, classes, scheme):
             f"`estimator` predicted the tags {unknown}, which are not among its classes;"
             " name all of them with `classes=` of fit if it has no `classes_`."
         )
+    if not with_proba:
+        return SourceView(tags, None)
     codes = np.array([place[tag] for tag in _flat(tags)], np.int64)
     proba = _marginals(source, X, place, scheme)
     if proba is None or len(proba) != len(codes):

@@ -24,7 +24,8 @@ def test_choice_repeats_itself_and_leaves_the_estimator_alone():
     est = settings(max_epochs=3)
     before = vars(est).copy()
     found = {choose_method(est, rows, LAYOUT, RNG(0)) for _ in range(2)}
-    assert len(found) == 1 and found <= {"adapter", "stacking"}
+    assert len(found) == 1
+    assert found <= {"adapter", "stacking"}
     assert vars(est) == before
 
 
@@ -73,7 +74,7 @@ def test_folds_spread_each_class():
     fold = class_folds(codes, 3, RNG(0))
     for number in range(3):
         counts = np.bincount(codes[fold == number], minlength=3)
-        assert counts[0] == 2 and counts[1] == 1
+        assert counts[:2].tolist() == [2, 1]
     assert_array_equal(fold, class_folds(codes, 3, RNG(0)))
 
 

@@ -130,13 +130,19 @@ def test_without_a_fitted_tagger_the_first_sentences_fit_it(tagger):
 
 
 def test_an_extended_tagger_is_extended_and_collapsed(tagger, extended):
-    more = [[tag.replace("city", "town") for tag in tags] for tags in Y[:4]] + Y[4:]
+    more = [
+        ["B-town" if word == "Rome" else tag for word, tag in zip(*pair)]
+        for pair in zip(X, Y)
+    ]
     chain = extended.extend(X, more)
     assert chain.estimator is extended
     assert "B-town" in chain.new_classes_
     single = chain.collapse(X)
     assert single.estimator is tagger
-    assert set(single.classes_) <= set(chain.classes_)
+    assert single.classes_.tolist() == chain.classes_.tolist()
+    assert single.predict(X[:4]) == more[:4]
+    with pytest.raises(ValueError, match="no token that the extender takes for 'food'"):
+        chain.collapse(X[:2])
     with (
         pytest.raises(ValueError, match="is known already.*use `partial_fit`"),
         pytest.warns(UserWarning, match="no new type"),

@@ -79,7 +79,7 @@ def test_threshold_by_hand_count():
 
 
 @pytest.mark.parametrize(
-    "quantile, expected", [(0.1, 1), (0.5, 5), (0.51, 6), (0.9, 9)]
+    ("quantile", "expected"), [(0.1, 1), (0.5, 5), (0.51, 6), (0.9, 9)]
 )
 def test_quantile_is_reached_by_that_share_of_rows(quantile, expected):
     values = np.random.RandomState(0).permutation(np.arange(1, 11))
@@ -93,7 +93,8 @@ def test_a_higher_quantile_lets_more_rows_through():
         est, head = fit(make_rows(NEW), novelty_quantile=quantile)
         is_new = np.isin(answer(head, est, test).argmax(axis=1), LAYOUT.new)
         shares.append(is_new.mean())
-    assert shares == sorted(shares) and shares[0] < shares[2]
+    assert shares == sorted(shares)
+    assert shares[0] < shares[2]
 
 
 def test_hull_distance_is_the_least_that_any_weights_give():

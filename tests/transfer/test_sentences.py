@@ -52,12 +52,11 @@ def test_every_legal_bio_tagging_survives_a_round_trip_through_each_scheme():
         n_legal += 1
         for scheme in ("BIOES", "BILOU"):
             assert to_bio(from_bio(row, scheme), scheme) == row
-    # O or B- after any tag, I- after one of its type: 3 first tags; of each tag the next
-    # ones are 3 behind O and 4 behind the others
     assert n_legal == _count_legal(4)
 
 
 def _count_legal(length):
+    """O, B-x and B-y follow any tag; I- follows the two marks of its own type."""
     outside, inside = 1, 2
     for _ in range(length - 1):
         outside, inside = outside + inside, 2 * (outside + inside) + inside
@@ -217,4 +216,9 @@ def test_what_is_no_list_of_sentences_is_refused_with_its_place(row):
 
 
 def test_flat_list_is_cut_into_rows():
-    assert split_rows(list("abc"), np.array([0, 2, 0, 1])) == [[], ["a", "b"], [], ["c"]]
+    assert split_rows(list("abc"), np.array([0, 2, 0, 1])) == [
+        [],
+        ["a", "b"],
+        [],
+        ["c"],
+    ]
