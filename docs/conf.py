@@ -66,6 +66,7 @@ sphinx_gallery_conf = {
         "../examples/multilabel",
         "../examples/cluster",
         "../examples/few_shot",
+        "../examples/transfer",
         "../examples/metric_learning",
         "../examples/compose",
     ],

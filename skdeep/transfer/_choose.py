@@ -10,7 +10,7 @@ from skdeep.transfer._stacking import fit_stacking
 
 _N_FOLDS = 3
 # weights touched in one training of the network; beyond, no trial is made
-_LARGEST_TRIAL = 2e9
+_LARGEST_TRIAL = 2e8
 
 
 def choose_method(est, rows, layout, rng, pool=None):

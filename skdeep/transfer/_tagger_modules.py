@@ -185,7 +185,7 @@ class WidePath(nn.Module):
         self._drawn = None
         if part.grad is not None:
             change = part.grad * (used > 0)[:, None]
-            self.weight.index_add_(0, used, change, alpha=-lr)
+            self.weight.index_add_(0, used, change * -lr)
 
 
 class Adapter(nn.Module):
@@ -377,14 +377,14 @@ def describe_network(tagger, n_tags, vocabulary, n_dimensions):
         "n_dimensions": n_dimensions,
         "n_signals": 0,
         "sizes": [
-            tagger.word_size,
-            tagger.affix_size,
-            tagger.character_size,
-            tagger.hidden_size,
-            tagger.hidden_size,
+            int(tagger.word_size),
+            int(tagger.affix_size),
+            int(tagger.character_size),
+            int(tagger.hidden_size),
+            int(tagger.hidden_size),
         ],
-        "dropout": tagger.dropout,
-        "wide_dropout": tagger.feature_dropout,
+        "dropout": float(tagger.dropout),
+        "wide_dropout": float(tagger.feature_dropout),
         "output": tagger.output,
         "deep": tagger.deep,
         "adapter": None,

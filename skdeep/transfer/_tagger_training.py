@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from skorch.callbacks import Callback
 
+from skdeep.exceptions import DivergedError
 from skdeep.metrics import entity_f1_score
 from skdeep.metrics._spans import check_same_lengths
 from skdeep.nn import seed_dropout
@@ -139,6 +140,12 @@ def train_network(
         extra=[RowSteps(steps.wide_lr)],
         data=data,
     )
+    wide = est.module_.wide
+    if wide is not None and not wide.weight.abs().sum().isfinite():
+        raise DivergedError(
+            "The weights of the wide path hold NaN or infinite values after the last "
+            f"epoch. Lower the learning rate of the wide path, {steps.wide_lr}."
+        )
 
 
 def as_tags(est, codes, lengths):

@@ -5,6 +5,7 @@ import torch
 
 from skdeep.transfer._token_batches import Sentences, make_batch
 from skdeep.transfer._token_features import Vocabulary, wide_buckets
+from skdeep.utils._torch import private_mode
 
 _TOKENS_AT_ONCE = 8192  # in a batch of prediction
 
@@ -77,23 +78,24 @@ def tag_scores(module, sentences, device):
     order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
     starts = sentences.tokens.starts
     first, size = 0, _TOKENS_AT_ONCE
-    with torch.inference_mode():
-        while first < len(order):
-            n_rows = max(1, size // int(lengths[order[first]]))
-            numbers = order[first : first + n_rows]
-            batch, _ = make_batch(sentences, numbers)
-            try:
+    while first < len(order):
+        n_rows = max(1, size // int(lengths[order[first]]))
+        numbers = order[first : first + n_rows]
+        batch, _ = make_batch(sentences, numbers)
+        try:
+            with torch.inference_mode():
                 scores = module(batch.to(device))
-            except torch.OutOfMemoryError:
-                if n_rows == 1:
-                    raise
-                size //= 2
-                continue
-            first += n_rows
-            token = np.concatenate([starts[n] + np.arange(lengths[n]) for n in numbers])
-            yield token, batch.place, scores
+        except torch.OutOfMemoryError:
+            if n_rows == 1:
+                raise
+            size //= 2
+            continue
+        first += n_rows
+        token = np.concatenate([starts[n] + np.arange(lengths[n]) for n in numbers])
+        yield token, batch.place, scores
 
 
+@private_mode()
 def decode(module, sentences, device, forbidden=None):
     """Most probable tags.
 
@@ -141,6 +143,7 @@ def _no_transitions(scores):
     return crf
 
 
+@private_mode()
 def tag_probabilities(module, sentences, device, raw=False):
     """Marginal probability of each tag of each token, shape (n_tokens, n_tags), float32.
 

@@ -67,7 +67,7 @@ def make_target(est, source, own, tokens, n_signals, extra, rng):
         "n_characters": len(vocabulary.characters) + 2,
         "n_wide": len(vocabulary.buckets),
         "n_signals": n_signals,
-        "dropout": setting(est, "dropout"),
+        "dropout": float(setting(est, "dropout")),
         "adapter": _describe_adapter(est, known) if n_signals else None,
     }
     est._lookup = vocabulary
@@ -104,9 +104,9 @@ def _describe_adapter(est, known):
         )
     return {
         "kind": est.adapter_kind,
-        "hidden_size": size,
-        "n_layers": est.adapter_layers,
-        "dropout": est.adapter_dropout,
+        "hidden_size": int(size),
+        "n_layers": int(est.adapter_layers),
+        "dropout": float(est.adapter_dropout),
         "combine": est.combine,
     }
 

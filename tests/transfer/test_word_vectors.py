@@ -1,0 +1,159 @@
+"""Word vectors that the user brings along."""
+
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from refusals import assert_refused, forbid_training
+from tagging_data import X_OLD, Y_OLD, quick_extender, quick_tagger
+
+import skdeep
+from skdeep.exceptions import InvalidParameterError
+from skdeep.transfer._word_vectors import WordVectors, read_vectors
+
+VECTORS = {"Dune": [1.0, 2.0], "dune": [3.0, 4.0], "b00": [5.0, 6.0], "B00": [7.0, 8.0]}
+
+
+class Keyed:
+    """What gensim's keyed vectors look like from outside."""
+
+    vector_size = 2
+
+    def __getitem__(self, word):
+        return np.array(VECTORS[word], dtype=np.float32)
+
+    def __contains__(self, word):
+        return word in VECTORS
+
+
+def text_file(folder, content):
+    path = folder / "vectors.txt"
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("source", [VECTORS, Keyed()])
+def test_words_are_looked_up_in_four_forms(source):
+    vectors = WordVectors(source)
+    assert vectors.n_dimensions == 2
+    found = vectors(["Dune", "DUNE", "B12", "b99", "C12", ""])
+    # as it is; lower-cased; digits as 0; both; unknown
+    assert found.tolist() == [[1, 2], [3, 4], [7, 8], [5, 6], [0, 0], [0, 0]]
+    assert found.dtype == np.float32
+
+
+def test_text_file_is_read_with_and_without_a_first_line(tmp_path):
+    lines = "dune 1 -2.5 3e-1\né 4 5 6\n"
+    for content in (lines, "2 3\n" + lines, lines.replace("\n", " \n")):
+        vectors = read_vectors(text_file(tmp_path, content))
+        assert list(vectors) == ["dune", "é"]
+        assert_array_equal(vectors["dune"], np.float32([1, -2.5, 0.3]))
+
+
+def test_line_that_is_no_vector_is_refused_by_its_number(tmp_path):
+    path = text_file(tmp_path, "dune 1 2\nkind 1 two\n")
+    with pytest.raises(ValueError, match=r"line 2 of .*vectors.txt.*'kind 1 two"):
+        read_vectors(path)
+
+
+@pytest.mark.parametrize("kind", ["dict", "keyed", "path", "text"])
+def test_every_kind_of_source_trains_the_same_tagger(kind, tmp_path):
+    content = "".join(f"{word} {a} {b}\n" for word, (a, b) in VECTORS.items())
+    path = text_file(tmp_path, content)
+    source = {"dict": VECTORS, "keyed": Keyed(), "path": path, "text": str(path)}[kind]
+    expected = quick_tagger(word_vectors=VECTORS).fit(X_OLD, Y_OLD)
+    tagger = quick_tagger(word_vectors=source).fit(X_OLD, Y_OLD)
+    for one, other in zip(
+        tagger.predict_marginals(X_OLD), expected.predict_marginals(X_OLD)
+    ):
+        assert_array_equal(one, other)
+
+
+def test_vectors_tell_unknown_words_apart():
+    ones = ["aq", "aw", "ae", "ar", "at", "ay", "au"]
+    twos = ["bq", "bw", "be", "br", "bt", "by", "bu"]
+    table = {
+        **dict.fromkeys([*ones, "xs"], [1.0]),
+        **dict.fromkeys([*twos, "ys"], [-1.0]),
+    }
+    tagger = quick_tagger(word_vectors=table, wide=False, max_epochs=60, dropout=0.0)
+    tagger.fit([[word] for word in ones + twos], [["B-one"]] * 7 + [["B-two"]] * 7)
+    # of neither of the words has a letter or an affix been seen
+    one, two = tagger.predict_marginals([["xs"], ["ys"]])
+    columns = [tagger.classes_.tolist().index(tag) for tag in ("B-one", "B-two")]
+    assert (one[0, columns] > two[0, columns]).tolist() == [True, False]
+
+
+def test_vectors_are_part_of_pickles_and_of_extensions():
+    tagger = quick_tagger(word_vectors=VECTORS).fit(X_OLD, Y_OLD)
+    copied = pickle.loads(pickle.dumps(tagger))
+    for one, other in zip(
+        copied.predict_marginals(X_OLD), tagger.predict_marginals(X_OLD)
+    ):
+        assert_array_equal(one, other)
+    X, y = (
+        [["see", "Dune"], ["by", "Frank"]] * 4,
+        [["O", "B-book"], ["O", "B-artist"]] * 4,
+    )
+    extender = quick_extender(tagger).fit(X, y)
+    assert extender.module_.encoder.vectors.weight.shape == (8, 2)
+    assert extender.score(X, y) > 0.5
+
+
+def test_vectors_are_refused_by_save_with_the_way_out(tmp_path):
+    tagger = quick_tagger(word_vectors=VECTORS).fit(X_OLD, Y_OLD)
+    with pytest.raises(TypeError, match="_vectors.*Pickle"):
+        skdeep.save(tagger, tmp_path / "tagger.skdeep")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({}, "must map words to 1-d arrays"),
+        ({"play": 1.0}, "must map words to 1-d arrays"),
+        ({"play": "text"}, "must map words to 1-d arrays"),
+        ({"play": []}, "must map words to 1-d arrays"),
+        ([[1.0, 2.0]], "must map words to 1-d arrays"),
+        ("no such file", "'no such file' cannot be read.*No such file"),
+        (pathlib.Path("no such file"), "'no such file' cannot be read"),
+        (pathlib.Path("/"), "'/' cannot be read"),
+    ],
+)
+def test_wrong_sources_are_refused_before_any_training(wrong, words, monkeypatch):
+    forbid_training(monkeypatch)
+    tagger = quick_tagger(word_vectors=wrong)
+    assert_refused(
+        tagger,
+        lambda: tagger.fit(X_OLD, Y_OLD),
+        "word_vectors",
+        words,
+        error=InvalidParameterError,
+    )
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [[1.0], [1.0, 2.0, 3.0], [1.0, np.nan], [1.0, np.inf], ["a", "b"], None, 3.0],
+)
+def test_wrong_vectors_are_refused_with_the_word(vector, monkeypatch):
+    forbid_training(monkeypatch)
+    tagger = quick_tagger(word_vectors={"first": [0.0, 1.0], "Dune": vector})
+    assert_refused(
+        tagger, lambda: tagger.fit(X_OLD, Y_OLD), "word_vectors", "'Dune'.*2 finite"
+    )
+
+
+def test_file_that_is_no_text_is_refused_by_its_name(tmp_path):
+    path = tmp_path / "vectors.bin"
+    path.write_bytes(b"dune \xff\xfe\n")
+    tagger = quick_tagger(word_vectors=path)
+    assert_refused(
+        tagger,
+        lambda: tagger.fit(X_OLD, Y_OLD),
+        "word_vectors",
+        "vectors.bin.*cannot be read",
+        error=InvalidParameterError,
+    )
