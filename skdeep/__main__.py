@@ -201,6 +201,75 @@ def demo_few_shot():
     ]
 
 
+def demo_transfer():
+    """Two new digits for a classifier that knows eight, and none of its old data."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.model_selection import train_test_split
+
+    from skdeep.metrics import extension_scores
+    from skdeep.transfer import AdapterExtender
+
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X, y, random_state=0)
+    known = y < 8
+    forest = RandomForestClassifier(random_state=0).fit(X[known], y[known])
+    linear = SGDClassifier(random_state=0)
+    linear.partial_fit(X[known], y[known], classes=np.arange(10))
+    gate = AdapterExtender(forest, new_annotation="new_only", random_state=0)
+    models = {
+        "SGDClassifier.partial_fit": lambda: linear.partial_fit(X[~known], y[~known]),
+        "AdapterExtender()": lambda: gate.fit(X[~known], y[~known]),
+        "RandomForestClassifier, all data": lambda: RandomForestClassifier(
+            random_state=0
+        ).fit(X, y),
+    }
+    rows = []
+    for name, fit in models.items():
+        start = time.process_time()
+        found = extension_scores(y_test, fit().predict(X_test), range(8))
+        seconds = time.process_time() - start
+        scores = {key: found[key] for key in ("old", "new", "all")}
+        rows.append({"classifier": name, **scores, "CPU seconds": seconds})
+    return rows
+
+
+def demo_tagging():
+    """Artists for a tagger of requests that does not know them."""
+    from sklearn.utils import shuffle
+
+    from skdeep.datasets import extension_split, load_snips
+    from skdeep.metrics import extension_scores
+    from skdeep.transfer import AdapterExtender, SequenceTagger
+
+    sentences = load_snips("tagging", split="train", return_X_y=True)
+    X_test, y_test = load_snips("tagging", split="test", return_X_y=True)
+    source, target = extension_split(
+        *shuffle(*sentences, random_state=0), "artist", n_samples=1000
+    )
+    tagger = SequenceTagger(deep=False, random_state=0)
+    models = {
+        "SequenceTagger, old requests": lambda: tagger.fit(*source),
+        "SequenceTagger, new requests": lambda: SequenceTagger(
+            deep=False, random_state=0
+        ).fit(*target),
+        "AdapterExtender()": lambda: AdapterExtender(tagger, random_state=0).fit(
+            *target
+        ),
+    }
+    rows = []
+    for name, fit in models.items():
+        start = time.process_time()
+        y_pred = fit().predict(X_test)
+        seconds = time.process_time() - start
+        found = extension_scores(y_test, y_pred, tagger.entity_types_)
+        scores = {key: found[key] for key in ("old", "new", "all")}
+        rows.append({"tagger": name, **scores, "CPU seconds": seconds})
+    return rows
+
+
 DEMOS = (
     (
         "DynamicChainClassifier: which of 39 kinds of information a request holds\n"
@@ -218,6 +287,18 @@ DEMOS = (
         "of each and a pile of 105 without a label (Snips, bundled). Accuracy over 50\n"
         "draws; difference: to the first line, with 5 labels, and its 95 % interval.\n",
         demo_few_shot,
+    ),
+    (
+        "AdapterExtender: a forest that knows eight digits learns the other two, and sees\n"
+        "nothing but these (scikit-learn's digits). Accuracy on the eight old ones, the\n"
+        "two new ones, and all.\n",
+        demo_transfer,
+    ),
+    (
+        "SequenceTagger: which words of a request say what (Snips, bundled). 800 old\n"
+        "requests have no artists marked, 200 new ones have. F1 of old types, of artists,\n"
+        "and of all.\n",
+        demo_tagging,
     ),
     (
         "TCMEmbedder: 40 characters never seen in training (Omniglot, bundled).\n"

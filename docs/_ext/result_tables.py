@@ -24,34 +24,61 @@ class ResultTables(SphinxDirective):
 
     With options, which name columns, a file becomes a table for each value of `each`,
     with a line for each value of `index` and a cell for each one of `columns`; see
-    `spread`.
+    `spread`. `where` keeps the rows with some values, as ``part=grid data=snips``, and
+    `show` the columns that it names, in their order.
     """
 
     required_arguments = 1
     optional_arguments = 20
     option_spec = dict.fromkeys(
-        ("each", "index", "columns", "cell", "last"), directives.unchanged_required
+        ("each", "index", "columns", "cell", "last", "join", "where", "show"),
+        directives.unchanged_required,
     )
 
     def run(self):
         found = {
             path for name in self.arguments for path in RESULTS.glob(f"{name}.csv")
         }
-        if not found:
-            return self.parse_text_to_nodes(
-                "No result is stored yet; the scripts of `benchmarks/` write them."
-            )
         tables = []
         for path in sorted(found):
             self.env.note_dependency(str(path))
+            options = {k: v.split() for k, v in self.options.items()}
             text = path.read_text(encoding="utf-8")
+            text = select(text, options.pop("where", ()), options.pop("show", None))
+            if not text:
+                continue
             named = {path.name: legible(text)}
-            if self.options:
-                named = spread(text, **{k: v.split() for k, v in self.options.items()})
+            if options:
+                named = spread(text, **options)
             for name, rows in named.items():
                 table = TABLE.format(name=name, rows=as_csv(rows))
                 tables += self.parse_text_to_nodes(table)
-        return tables
+        return tables or self.parse_text_to_nodes(
+            "No result is stored yet; the scripts of `benchmarks/` write them."
+        )
+
+
+def select(text, where, show):
+    """Some rows and columns of a csv file, as text; empty if no row is left.
+
+    Parameters
+    ----------
+    text : str
+        Content of the file.
+
+    where : list of str
+        Values that a row must have, such as ``part=grid``.
+
+    show : list of str or None
+        Columns to keep.
+    """
+    rows = list(csv.DictReader(io.StringIO(text)))
+    wanted = dict(condition.split("=") for condition in where)
+    rows = [row for row in rows if all(row[k] == v for k, v in wanted.items())]
+    if not rows:
+        return ""
+    columns = show or list(rows[0])
+    return as_csv([columns, *([row[column] for column in columns] for row in rows)])
 
 
 def legible(text):
@@ -86,7 +113,7 @@ def legible(text):
     return rows
 
 
-def spread(text, *, each, index, columns, cell, last=()):
+def spread(text, *, each, index, columns, cell, last=(), join=("±",)):
     """Tables with the values of some columns side by side.
 
     Parameters
@@ -98,11 +125,14 @@ def spread(text, *, each, index, columns, cell, last=()):
         Columns whose values name the table, the line and the column of a cell.
 
     cell : list of str
-        One or two columns: what is shown, and after it the half-width of an interval,
-        with one decimal each.
+        Columns of which the numbers are shown in a cell, with one decimal each; as it
+        is, a number and the half-width of an interval.
 
     last : list of str, default=()
         Columns of which the mean over a line is shown at its end.
+
+    join : list of str, default=("±",)
+        What stands between the numbers of a cell.
 
     Returns
     -------
@@ -122,7 +152,7 @@ def spread(text, *, each, index, columns, cell, last=()):
         rows = [[*index, *titles, *last]]
         for line, cells in lines.items():
             values = [
-                " ± ".join(f"{float(cells[p][key]):.1f}" for key in cell)
+                f" {join[0]} ".join(f"{float(cells[p][key]):.1f}" for key in cell)
                 if p in cells
                 else ""
                 for p in places

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.base import use_one_thread_after_fork
+from skdeep.base import forward, use_one_thread_after_fork
 from skdeep.transfer._extending import head_log_proba
 from skdeep.transfer._features import check_rows, for_method, see
 from skdeep.transfer._modes import mode_of
@@ -20,7 +20,7 @@ def _tags(est):
 
 
 def _has_representation(est):
-    return _classifies(est) and hasattr(getattr(est, "_head", None), "represent")
+    return _classifies(est) and hasattr(getattr(est, "_head", None), "lower_part")
 
 
 class ExtendedAnswersMixin:
@@ -140,7 +140,8 @@ class ExtendedAnswersMixin:
         """
         check_is_fitted(self)
         features, scores = for_method(self, *self._see(X))
-        return self._head.represent(self, features, scores)
+        module, X = self._head.lower_part(self, features, scores)
+        return forward(module, X, self.device_)
 
     def predict_source(self, X):
         """What the source itself says.

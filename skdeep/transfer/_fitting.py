@@ -51,9 +51,11 @@ def fit_extender(est, X, y, X_unlabeled, sample_weight, classes, *, go_on=False)
     if mode == "sequence":
         _fit_tagger(est, X, y, X_unlabeled, sample_weight, classes, go_on)
         return
+    est._fit_data = X, y  # for callbacks that score
     if not go_on:
         if not est.prefit:
             fit_source(est, X, y, sample_weight)
+            del est._fit_data
             return
         adopt_source(est, est.estimator, classes)
         settle_features(est, X)
@@ -64,6 +66,7 @@ def fit_extender(est, X, y, X_unlabeled, sample_weight, classes, *, go_on=False)
     if earlier is not None:
         seen = earlier.plus(seen)
     extend_source(est, seen, quiet=earlier is not None)
+    del est._fit_data
 
 
 def _fit_tagger(est, X, y, X_unlabeled, sample_weight, classes, go_on):
@@ -76,6 +79,11 @@ def _fit_tagger(est, X, y, X_unlabeled, sample_weight, classes, go_on):
         be_the_source(est)
         est._seen = est._named = None
         return
+    if sample_weight is not None:
+        raise ValueError(
+            "A tagger takes no sample_weight; repeat the sentences that are to count "
+            "more."
+        )
     if not go_on:
         check_fitted(est.estimator)
         est.estimator_ = est.estimator
@@ -84,33 +92,27 @@ def _fit_tagger(est, X, y, X_unlabeled, sample_weight, classes, go_on):
         check_list(X, "X", "sentences, lists of tokens"),
         check_list(y, "y", "tag lists, one a sentence"),
         X_unlabeled,
-        sample_weight,
     ]
     if X_unlabeled is not None:
         seen[2] = check_list(X_unlabeled, "X_unlabeled", "sentences, lists of tokens")
     earlier = getattr(est, "_seen", None) if go_on else None
     if earlier is not None:
-        check_same_extras(earlier, seen)
+        check_same_pool(earlier[2], seen[2])
         seen = [
             None if old is None else [*old, *new] for old, new in zip(earlier, seen)
         ]
-    X, y, X_unlabeled, sample_weight = seen
-    fit_sequence(
-        est, est.estimator_, X, y, X_unlabeled=X_unlabeled, sample_weight=sample_weight
-    )
+    X, y, X_unlabeled = seen
+    fit_sequence(est, est.estimator_, X, y, X_unlabeled=X_unlabeled)
     est._seen = seen
 
 
-def check_same_extras(earlier, seen):
-    """Refuse sentences with weights behind those without, and the like."""
-    for name, one, other in zip(
-        ("X_unlabeled", "sample_weight"), earlier[2:], seen[2:]
-    ):
-        if (one is None) != (other is None):
-            raise ValueError(
-                f"`{name}` was given to one call of partial_fit and not to another; "
-                "give it to all of them or to none."
-            )
+def check_same_pool(earlier, pool):
+    """Refuse sentences without tags in one call of partial_fit and not in another."""
+    if (earlier is None) != (pool is None):
+        raise ValueError(
+            "`X_unlabeled` was given to one call of partial_fit and not to another; "
+            "give it to all of them or to none."
+        )
 
 
 def make_extension(*, part, **module_args):

@@ -8,8 +8,8 @@ import scipy.sparse as sp
 import torch
 from scipy.special import log_softmax
 
+from skdeep._callbacks import bridge
 from skdeep._engine import take_rows
-from skdeep.base import forward
 from skdeep.nn import seed_dropout
 from skdeep.transfer._holding import hold_out
 from skdeep.transfer._joint_modules import JointLoss, JointNet, joint_inputs
@@ -46,10 +46,10 @@ class JointHead:
         X = stacked(self.scaling, features, scores)
         return log_softmax(est._forward(X), axis=1)
 
-    def represent(self, est, features, scores):
-        """What the output layer sees, [h; a], as an array (n_samples, n_outputs)."""
+    def lower_part(self, est, features, scores):
+        """Network of what the output layer sees, [h; a], and its input."""
         X = stacked(self.scaling, features, scores)
-        return forward(_Representation(est.module_), X, est.device_)
+        return _Representation(est.module_), X
 
 
 class _Representation(torch.nn.Module):
@@ -220,7 +220,15 @@ def _train(est, rows, layout, rng, network, name):
     options["lr"] = setting(est, "lr")
     heat, distill = est.temperature, setting(est, "distill")
     start = {"go_on": False}
-    if name == "finetune" and len(layout.old) > 1:
+    imitates = name == "finetune" and len(layout.old) > 1
+    options["listeners"] = bridge(
+        est,
+        *getattr(est, "_fit_data", (None, None)),
+        max(2, options["max_epochs"]) if imitates else options["max_epochs"],
+        n_parts=1 + imitates,
+        derive=lambda module: {"_head": JointHead(scaling, None, 0, name)},
+    )
+    if imitates:
         imitate = JointLoss(layout.old, 1.0, heat, use_labels=False)
         first = max(1, options["max_epochs"] // 3)
         est._train(module, imitate, **{**options, "max_epochs": first})

@@ -84,6 +84,7 @@ def source_tags(est, tags):
         tags.estimator_type = None
         tags.classifier_tags = None
         tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
         return tags
     tags.input_tags.sparse = takes_sparse(est.estimator)
     return tags

@@ -7,7 +7,7 @@ scores) of rows without a label, or None. Parameters that may be "auto" are read
 `skdeep.transfer._settings.setting`. A head that is a network trains with ``est._train``
 and leaves ``est.module_``, ``est._module_args`` and ``est.history_`` behind; any head is an
 object of plain values and arrays (a dataclass) that can be pickled, may have ``gamma``,
-``n_parameters`` and ``represent(est, features, scores)``, the joint representation, and
+``n_parameters`` and ``lower_part(est, features, scores)``, the joint representation, and
 names in ``name`` what it is.
 """
 

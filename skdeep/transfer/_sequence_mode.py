@@ -35,10 +35,11 @@ from skdeep.transfer._target import make_target
 from skdeep.transfer._token_features import signal_buckets
 
 make_sequence = TaggerNetwork
+_STACK = 8  # frames between a warning and the caller of `fit`
 RATES = (0.5, 0.03, 0.5)  # of the wide path, of the transitions; word dropout
 
 
-def fit_sequence(est, source, X, y, *, X_unlabeled=None, sample_weight=None):
+def fit_sequence(est, source, X, y, *, X_unlabeled=None):
     """Fit an extender to tagged sentences.
 
     Parameters
@@ -54,15 +55,7 @@ def fit_sequence(est, source, X, y, *, X_unlabeled=None, sample_weight=None):
 
     X_unlabeled : list of lists of str or None, default=None
         Further sentences, which the source alone tags; they remind of the old classes.
-
-    sample_weight : None
-        Sentences have no weights.
     """
-    if sample_weight is not None:
-        raise ValueError(
-            "A tagger takes no sample_weight; repeat the sentences that are to count "
-            "more."
-        )
     if est.method not in ("auto", "adapter", "finetune"):
         raise ValueError(
             f"method={est.method!r} is for classifiers; a tagger is extended with "
@@ -183,7 +176,7 @@ def _set_classes(est, known, tags, scheme):
         warnings.warn(
             "y holds no new type of entity; the tagger is adapted to the new data only.",
             UserWarning,
-            stacklevel=7,
+            stacklevel=_STACK,
         )
     est.annotation_ = est.new_annotation
     if est.new_annotation == "auto":
@@ -195,7 +188,7 @@ def _set_classes(est, known, tags, scheme):
                 " the source's own predictions fill them in. Set "
                 "new_annotation='full' if the old types do not occur.",
                 UserWarning,
-                stacklevel=7,
+                stacklevel=_STACK,
             )
     if est.annotation_ == "new_only" and est.source_signal == "gold":
         raise ValueError(

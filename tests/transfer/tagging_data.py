@@ -2,12 +2,28 @@
 
 from skdeep.transfer import AdapterExtender, SequenceTagger
 
-X_OLD = [["play", "Kind", "of", "Blue"], ["rate", "Dune"], ["play", "Thriller"]] * 6
-Y_OLD = [["O", "B-album", "I-album", "I-album"], ["O", "B-book"], ["O", "B-album"]] * 6
+X_OLD = [
+    ["play", "Kind", "of", "Blue"],
+    ["rate", "Dune", "by", "now"],
+    ["play", "Thriller"],
+] * 6
+Y_OLD = [
+    ["O", "B-album", "I-album", "I-album"],
+    ["O", "B-book", "O", "O"],
+    ["O", "B-album"],
+] * 6
 
 # the artist is new; albums and books are tagged as well
-X_NEW = [["play", "Thriller", "by", "Michael", "Jackson"], ["rate", "Dune"]] * 6
-Y_NEW = [["O", "B-album", "O", "B-artist", "I-artist"], ["O", "B-book"]] * 6
+X_NEW = [
+    ["play", "Thriller", "by", "Michael", "Jackson"],
+    ["rate", "Dune", "by", "now"],
+    ["play", "Kind", "of", "Blue"],
+] * 6
+Y_NEW = [
+    ["O", "B-album", "O", "B-artist", "I-artist"],
+    ["O", "B-book", "O", "O"],
+    ["O", "B-album", "I-album", "I-album"],
+] * 6
 
 # the same sentences, in which nothing but the artist is tagged
 Y_ONLY_NEW = [

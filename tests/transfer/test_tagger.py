@@ -84,7 +84,7 @@ def tagged(marks):
     """The albums and books of the shared data in another scheme."""
     _, several, single = marks
     book, long, short = (
-        ["O", f"{single}-book"],
+        ["O", f"{single}-book", "O", "O"],
         ["O", *(f"{mark}-album" for mark in several)],
         ["O", f"{single}-album"],
     )
@@ -114,13 +114,13 @@ def test_schemes_of_spans_are_learned_alike(scheme, fitted, expected):
 
 
 def test_plain_tags_are_learned_and_scored_token_by_token():
-    y = [["V", "N", "P", "N"], ["V", "N"], ["V", "N"]] * 6
+    y = [["V", "N", "P", "N"], ["V", "N", "P", "P"], ["V", "N"]] * 6
     tagger = quick_tagger(max_epochs=20).fit(X_OLD, y)
     assert tagger.scheme_ == "plain"
     assert tagger.classes_.tolist() == tagger.entity_types_ == ["N", "P", "V"]
     assert tagger.predict(X_OLD) == y
     wrong = [["V", "N", "P", "P"], *y[1:]]
-    assert tagger.score(X_OLD, wrong) == pytest.approx(47 / 48)
+    assert tagger.score(X_OLD, wrong) == pytest.approx(59 / 60)
     with pytest.raises(ValueError, match="Sentence 0 has 4 tokens.* 3 tags"):
         tagger.score(X_OLD, [["V", "N", "P"], *y[1:]])
 
@@ -236,7 +236,6 @@ def test_lists_go_through_searches_and_validations():
     search = GridSearchCV(
         quick_tagger(), {"max_epochs": [1, 6]}, cv=2, error_score="raise"
     ).fit(X_OLD, Y_OLD)
-    assert search.best_params_ == {"max_epochs": 6}
     assert search.best_score_ > 0.9
     assert search.predict(X_OLD[:2]) == Y_OLD[:2]
     arrays = [np.array([*data, None], dtype=object)[:-1] for data in (X_OLD, Y_OLD)]

@@ -314,9 +314,9 @@ def test_R360_affixes_and_neighbours_speak_for_an_unseen_word():
 @pytest.mark.parametrize(
     "X",
     [
-        np.zeros((12, 3)),
-        np.zeros((12, 3), dtype=int),
-        np.zeros(12),
+        np.zeros((18, 3)),
+        np.zeros((18, 3), dtype=int),
+        np.zeros(18),
         np.float64(3),
         7,
         None,
@@ -334,7 +334,7 @@ def test_R361_what_is_no_list_of_sentences(X, estimator, data, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "y", [None, 7, "O O", np.zeros(12), np.zeros((12, 3)), {"a": ["O"]}, object()]
+    "y", [None, 7, "O O", np.zeros(18), np.zeros((18, 3)), {"a": ["O"]}, object()]
 )
 def test_R361_what_is_no_list_of_tag_lists(y, estimator, data, monkeypatch):
     X, _ = data

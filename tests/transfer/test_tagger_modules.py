@@ -282,6 +282,6 @@ def test_vocabulary_without_a_wide_path_has_no_features():
     tokens = check_sentences(X_OLD)
     assert len(learn_vocabulary(tokens, wide=False).buckets) == 0
     assert encode(tokens, learn_vocabulary(tokens, False), wide=False).wide.shape == (
-        48,
+        60,
         0,
     )
