@@ -94,7 +94,7 @@ ax.imshow(np.where(shown == 0, np.nan, shown), cmap="Blues", vmin=0.5, vmax=1.1)
 ax.set_facecolor("#e5e7eb")
 for place, value in np.ndenumerate(shown):
     if value:
-        color = "white" if value > 0.85 else "black"
+        color = "white" if value > 0.8 else "black"
         ax.text(*place[::-1], f"{value:.2f}", ha="center", va="center", color=color)
 ax.set_xticks(range(5), [*groups, "all"])
 ax.set_yticks(range(len(models)), models)
