@@ -19,7 +19,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
-from skorch.callbacks import Callback
 from tagging_data import (
     X_NEW,
     X_NEXT,
@@ -34,7 +33,6 @@ from tagging_data import (
 
 import skdeep
 from skdeep.datasets import load_snips
-from skdeep.exceptions import DivergedError, InvalidParameterError
 from skdeep.metrics import entity_f1_score, make_extension_scorer
 from skdeep.transfer import AdapterExtender, SequenceTagger
 
@@ -347,133 +345,7 @@ def test_answers_are_in_the_scheme_of_the_source_whatever_that_of_the_new_tags(s
         assert extender.predict(X_OLD) == old
 
 
-class Foreign:
-    """A tagger that nobody of us has written: it knows the titles by heart."""
-
-    known = {"Thriller": "B-album", "Blue": "B-album", "Dune": "B-book"}
-
-    def predict(self, X):
-        return [[self.known.get(token, "O") for token in sentence] for sentence in X]
-
-
-class WithDicts(Foreign):
-    """It tells probabilities as dicts, as wrappers of CRFsuite do."""
-
-    classes_ = ["O", "B-book", "B-album"]
-
-    def predict_marginals(self, X):
-        return [
-            [{tag: 0.8 if tag == own else 0.1 for tag in self.classes_} for own in tags]
-            for tags in self.predict(X)
-        ]
-
-
-class WithArrays(WithDicts):
-    """It tells them as arrays, in the order of its classes."""
-
-    def predict_marginals(self, X):
-        return [
-            np.array([[row[tag] for tag in self.classes_] for row in rows]).reshape(
-                -1, 3
-            )
-            for rows in super().predict_marginals(X)
-        ]
-
-
-@pytest.mark.parametrize("kind", [Foreign, WithDicts, WithArrays])
-def test_taggers_of_others_are_extended(kind):
-    extender = quick_extender(kind(), max_epochs=20).fit(X_NEW, Y_NEW)
-    assert extender.mode_ == "sequence"
-    assert extender.base_classes_.tolist() == [
-        *("B-album", "B-book", "I-album", "I-book", "O")
-    ]
-    assert extender.classes_.tolist() == ALL_TAGS
-    assert extender.predict(X_NEW) == Y_NEW
-    assert extender.predict_source(X_NEW) == kind().predict(X_NEW)
-
-
-def test_dicts_and_arrays_say_the_same():
-    one, other = (
-        quick_extender(kind(), source_signal="proba").fit(X_NEW, Y_NEW)
-        for kind in (WithDicts, WithArrays)
-    )
-    for a, b in zip(one.predict_marginals(X_TEST), other.predict_marginals(X_TEST)):
-        assert_allclose(a, b, atol=1e-6)
-    hard = quick_extender(Foreign(), source_signal="proba").fit(X_NEW, Y_NEW)
-    assert any(
-        (a != b).any()
-        for a, b in zip(one.predict_marginals(X_TEST), hard.predict_marginals(X_TEST))
-    )
-
-
-def test_tags_of_a_source_without_classes_can_be_named():
-    X = [["by", "Jackson"]] * 6
-    y = [["O", "B-artist"]] * 6
-    extender = quick_extender(Foreign(), new_annotation="full").fit(X, y)
-    with pytest.raises(ValueError, match=r"'B-book'.*`classes=`"):
-        extender.predict([["rate", "Dune"]])
-    extender.fit(X, y, classes=["B-album", "B-book", "O"])
-    assert extender.old_types_ == ["album", "book"]
-    assert len(extender.predict([["rate", "Dune"]])[0]) == 2
-
-
-WRONG_SOURCES = {
-    "too few sentences": (lambda tags: tags[:-1], "17 lists of tags for 18"),
-    "too few tags": (lambda tags: [tags[0][:-1], *tags[1:]], "4 tags.*5 tokens.*0"),
-    "odd tags": (lambda tags: [["LOC"] * 5, *tags[1:]], "'LOC'"),
-}
-
-
-@pytest.mark.parametrize("row", WRONG_SOURCES)
-def test_wrong_answers_of_a_source_are_refused(row, monkeypatch):
-    forbid_training(monkeypatch)
-    spoil, words = WRONG_SOURCES[row]
-
-    class Wrong(Foreign):
-        def predict(self, X):
-            return spoil(super().predict(X))
-
-    extender = quick_extender(Wrong())
-    with pytest.raises(ValueError, match=words):
-        extender.fit(X_NEW, Y_NEW)
-
-
-def test_probabilities_that_are_none_are_refused(monkeypatch):
-    forbid_training(monkeypatch)
-
-    class Wrong(WithArrays):
-        def predict_marginals(self, X):
-            return [part * np.nan for part in super().predict_marginals(X)]
-
-    with pytest.raises(ValueError, match="non-finite scores for 78 of 78 tokens"):
-        quick_extender(Wrong(), source_signal="proba").fit(X_NEW, Y_NEW)
-
-    class Narrow(WithArrays):
-        def predict_marginals(self, X):
-            return [part[:, :2] for part in super().predict_marginals(X)]
-
-    with pytest.raises(ValueError, match="3 tags"):
-        quick_extender(Narrow(), source_signal="proba").fit(X_NEW, Y_NEW)
-
-
-def lower(X):
-    return [[token.lower() for token in sentence] for sentence in X]
-
-
-def test_sources_in_wrappers_are_found(source, expected):
-    frozen = quick_extender(FrozenEstimator(source)).fit(X_NEW, Y_NEW)
-    assert_answers(frozen, expected)
-    search = GridSearchCV(quick_tagger(), {"max_epochs": [20]}, cv=2).fit(X_OLD, Y_OLD)
-    found = quick_extender(search, trainable="top").fit(X_NEW, Y_NEW)
-    assert found.module_.lstm.forth.hidden_size == 8
-    pipeline = make_pipeline(FunctionTransformer(lower), quick_tagger(max_epochs=20))
-    behind = quick_extender(pipeline.fit(X_OLD, Y_OLD), max_epochs=15)
-    assert behind.fit(X_NEW, Y_NEW).predict(X_NEW) == Y_NEW
-    assert_refused(
-        behind.set_params(trainable="top"), lambda: behind.fit(X_NEW, Y_NEW), "Pipeline"
-    )
-
-
+@pytest.mark.slow
 def test_chain_of_three_and_one_in_its_place(source):
     before = pickle.dumps(source)
     first = quick_extender(source, max_epochs=15).fit(X_NEW, Y_NEW)
@@ -683,73 +555,6 @@ def test_R411_R412_training_is_silent_and_leaves_its_input_alone(source, capfd):
     quick_extender(source).fit(X, y, X_unlabeled=X)
     assert (X, y) == (X_NEW, Y_NEW)
     assert capfd.readouterr() == ("", "")
-
-
-def test_R415_new_sentences_are_in_no_pickle_unless_asked_for(source):
-    X = [["by", "Secret", "Person"]] * 6
-    y = [["O", "B-artist", "I-artist"]] * 6
-    for warm_start in (False, True):
-        extender = quick_extender(
-            source, warm_start=warm_start, new_annotation="new_only"
-        ).fit(X, y)
-        # words are rows of a table, in lower case; sentences are not kept
-        assert (b"Secret" in pickle.dumps(extender)) == warm_start
-
-
-class Stop(Callback):
-    def on_batch_end(self, net, **kwargs):
-        raise KeyboardInterrupt
-
-
-def test_R501_stopped_fit_leaves_the_old_extender(source):
-    extender = quick_extender(source).fit(X_NEW, Y_NEW)
-    before, attributes = pickle.dumps(extender), vars(extender).copy()
-    extender.set_params(callbacks=[Stop()])
-    for call in (extender.fit, extender.partial_fit):
-        with pytest.raises(KeyboardInterrupt):
-            call(X_NEXT, Y_NEXT)
-    extender.set_params(callbacks=None)
-    assert vars(extender) == attributes
-    assert pickle.dumps(extender) == before
-    fresh = quick_extender(source, callbacks=[Stop()])
-    with pytest.raises(KeyboardInterrupt):
-        fresh.fit(X_NEW, Y_NEW)
-    assert vars(fresh).keys() == vars(quick_extender(source)).keys()
-
-
-def test_R512_diverging_training_is_an_error(source):
-    extender = quick_extender(source, lr=1e30, optimizer="sgd", max_grad_norm=None)
-    assert_refused(extender, lambda: extender.fit(X_NEW, Y_NEW), error=DivergedError)
-
-
-@pytest.mark.parametrize("value", [object(), "nonsense", float("nan"), -1])
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name in AdapterExtender(SequenceTagger()).get_params(deep=False)
-        if name != "estimator"
-    ],
-)
-def test_wrong_parameter_is_refused_by_name(name, value, source, monkeypatch):
-    forbid_training(monkeypatch)
-    extender = quick_extender(source)
-    setattr(extender, name, value)
-    with pytest.raises(InvalidParameterError, match=rf"(?<!\w){name}(?!\w)"):
-        extender.fit(X_NEW, Y_NEW)
-
-
-def test_values_of_numpy_are_as_good_as_those_of_python(source, expected):
-    kinds = {int: np.int64, float: np.float64, str: np.str_, bool: np.bool_}
-    params = {
-        name: kinds[type(value)](value)
-        for name, value in quick_extender(source).get_params(deep=False).items()
-        if type(value) in kinds
-    }
-    extender = AdapterExtender(source, **params).fit(X_NEW, Y_NEW)
-    assert_answers(extender, expected)
-    sized = quick_extender(source, adapter_hidden_size=np.int64(5)).fit(X_NEW, Y_NEW)
-    assert type(sized._module_args["adapter"]["hidden_size"]) is int
 
 
 @pytest.mark.slow
