@@ -22,22 +22,22 @@ X_test, y_test = load_snips("tagging", split="test", return_X_y=True)
 print(*zip(X_new[11], y_new[11]))
 
 # %%
-# The tagger needs no word vectors, and no data but its own. All but the next one get fewer epochs
-# here than by default, to be quick.
+# The tagger needs no word vectors, and no data but its own. All models get fewer epochs here
+# than by default, to be quick.
 
 from skdeep import AdapterExtender, SequenceTagger
 
-tagger = SequenceTagger(max_epochs=8, random_state=0).fit(X_old, y_old)
+tagger = SequenceTagger(max_epochs=6, random_state=0).fit(X_old, y_old)
 
 # %%
 # Three ways to a tagger that knows artists: a new one on the new requests; fine-tuning, in which the
 # output layers grow and all weights go on learning; and the default, which trains a network
 # like that *beside* the old tagger, whose answers it sees.
 
-alone = SequenceTagger(random_state=0).fit(X_new, y_new)
-finetuned = AdapterExtender(tagger, method="finetune", max_epochs=12, random_state=0)
+alone = SequenceTagger(max_epochs=10, random_state=0).fit(X_new, y_new)
+finetuned = AdapterExtender(tagger, method="finetune", max_epochs=8, random_state=0)
 finetuned.fit(X_new, y_new)
-extended = AdapterExtender(tagger, max_epochs=12, random_state=0).fit(X_new, y_new)
+extended = AdapterExtender(tagger, max_epochs=8, random_state=0).fit(X_new, y_new)
 
 # %%
 # If nobody has the time to mark all 39 kinds, artists alone will do. What the old tagger finds elsewhere
@@ -45,7 +45,7 @@ extended = AdapterExtender(tagger, max_epochs=12, random_state=0).fit(X_new, y_n
 
 _, (_, y_artists) = extension_split(words, tags, "artist", annotation="new_only")
 artists_only = AdapterExtender(
-    tagger, new_annotation="new_only", max_epochs=12, random_state=0
+    tagger, new_annotation="new_only", max_epochs=8, random_state=0
 )
 artists_only.fit(X_new, y_artists)
 

@@ -80,7 +80,7 @@ def make_target(est, source, own, tokens, n_signals, extra, rng):
         places = [place[tag] for tag in parent.classes_.tolist()]
         module = grow(arguments, parent.module_.state_dict(), places, generator)
     if extra is not None:
-        _trust_source(est, module)
+        _trust_source(est, module, len(parent._lookup.buckets) if parent else 0)
     if est.trainable == "top" and module.deep:
         module.encoder.requires_grad_(False)
         module.lstm.requires_grad_(False)
@@ -111,14 +111,16 @@ def _describe_adapter(est, known):
     }
 
 
-def _trust_source(est, module):
-    """Begin with a preference for the tag that the source predicts."""
+def _trust_source(est, module, n_known):
+    """Begin with a preference for the tag that the source predicts.
+
+    The first `n_known` rows of the wide path come from the source, which has learned
+    whom to trust in a chain.
+    """
     codes = np.arange(len(est.base_classes_))
-    rows = est._lookup.wide_rows(
-        signal_buckets(est.base_classes_, codes, np.ones_like(codes))
-    )[:, 2]
-    rows = torch.from_numpy(rows.astype(np.int64))
-    module.wide.weight[rows, torch.from_numpy(np.flatnonzero(est.old_class_mask_))] += (
-        _TRUST
-    )
-    module.wide.weight[0] = 0  # the row of tags that the source never predicted
+    buckets = signal_buckets(est.base_classes_, codes, np.ones_like(codes))
+    rows = est._lookup.wide_rows(buckets)[:, 2]
+    new = rows > n_known  # 0 stands for tags that the source never predicted
+    places = np.flatnonzero(est.old_class_mask_)[new]
+    rows = torch.from_numpy(rows[new].astype(np.int64))
+    module.wide.weight[rows, torch.from_numpy(places)] += _TRUST
