@@ -61,9 +61,10 @@ class AdapterExtender(
         and "hard", the most probable tag, for taggers. "gold", for taggers, is the true
         old tag in training, as in the published code. The gate takes "logits".
 
-    skip_connection : bool or "auto", default="auto"
-        Whether the source's scores are added to those of the old classes, with a factor
-        that is learned. "auto" does it for classifiers.
+    skip_connection : bool, default=True
+        Whether the source has a direct way to the output. For classifiers its scores are
+        added to those of the old classes, with a factor that is learned; for taggers the
+        tags that it predicts become features of the wide path.
 
     trainable : {"all", "top"}, default="all"
         Whether all weights of the target network are trained or the top layers only.
@@ -140,10 +141,10 @@ class AdapterExtender(
     max_grad_norm : float or None, default=5.0
         Bound on the norm of the gradient.
 
-    early_stopping : bool or "auto", default="auto"
+    early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the new data, to stop after
         `n_iter_no_change` epochs without a better score on them and to keep the best
-        weights. "auto" does it for taggers.
+        weights.
 
     validation_fraction : float, default=0.1
         Fraction of the new data held out.
@@ -202,7 +203,8 @@ class AdapterExtender(
 
     retention_ : float or None
         Share of the new rows with an old label on which extender and source agree; None
-        without such rows.
+        without such rows. For taggers, of the tokens with an old tag, those filled in
+        from the source among them.
 
     n_parameters_ : int
         Numbers learned, those of the source left out.
@@ -265,7 +267,8 @@ class AdapterExtender(
 
     The settings of the paper, for taggers, are ``source_signal="gold"``,
     ``skip_connection=False``, ``optimizer="sgd"``, ``lr=0.005``, ``lr_schedule=None``,
-    ``batch_size=1``, ``max_epochs=100`` and ``n_iter_no_change=20``.
+    ``batch_size=1``, ``max_epochs=100`` and ``n_iter_no_change=20``. The wide path and the
+    transitions of a tagger keep the default rates of `SequenceTagger`.
 
     References
     ----------
@@ -308,7 +311,7 @@ class AdapterExtender(
         "prefit": ["boolean"],
         "combine": [StrOptions({"concat", "sum"})],
         "source_signal": [StrOptions({"auto", "logits", "proba", "hard", "gold"})],
-        "skip_connection": ["boolean", _AUTO],
+        "skip_connection": ["boolean"],
         "trainable": [StrOptions({"all", "top"})],
         "adapter_kind": [StrOptions({"lstm", "conv", "linear"})],
         "adapter_hidden_size": [_COUNT, _AUTO],
@@ -329,7 +332,6 @@ class AdapterExtender(
         "max_epochs": [_COUNT, _AUTO],
         "batch_size": [_COUNT, _AUTO],
         "lr": [Interval(Real, 0, None, closed="neither"), _AUTO],
-        "early_stopping": ["boolean", _AUTO],
     }
     _make_module = staticmethod(make_extension)
 
@@ -342,7 +344,7 @@ class AdapterExtender(
         prefit=True,
         combine="concat",
         source_signal="auto",
-        skip_connection="auto",
+        skip_connection=True,
         trainable="all",
         adapter_kind="lstm",
         adapter_hidden_size="auto",
@@ -365,7 +367,7 @@ class AdapterExtender(
         optimizer_params=None,
         weight_decay=1e-4,
         max_grad_norm=5.0,
-        early_stopping="auto",
+        early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=5,
         warm_start=False,
@@ -422,7 +424,8 @@ class AdapterExtender(
         ----------
         X : object of length n_samples
             New rows, as the source takes them: an array, a sparse matrix, a frame, a
-            list of text. For a tagger, a list of lists of tokens.
+            list of text. For a tagger, a list of lists of tokens. Rows that the source
+            was trained on mislead: there it looks better than it is.
 
         y : array-like of shape (n_samples,)
             Their labels: new classes, and old ones as far as they are known. For a

@@ -2,13 +2,16 @@
 
 Nothing that learns to tell classes apart can work here: there is no example of an old
 class. So a gate decides whether a row is new, and the source decides about the others.
-What is new is near the new rows, d, and leaves the source unsure, c. With means and
-deviations of both over the new rows, each seen as if it were not among them,
+What is new is near the new rows, d, leaves the source unsure, c, and is mistaken for
+those old classes that the new rows were mistaken for, l. With means and deviations over
+the new rows, each seen as if it were not among them,
 
-    u(x) = (d(x) - mean_d) / std_d + (c(x) - mean_c) / std_c
+    u(x) = (d(x) - mean_d) / std_d + 0.55 (c(x) - mean_c) / std_c - 0.25 l(x)
 
-is at most its quantile over the new rows. With a pool of rows without a label the gate is
-but a start: it labels the pool, and the model for old and new rows is trained on that.
+is at most its quantile over the new rows; with decision values in place of probabilities
+the factors are 1 and 0. l is the log of how much more often than by chance a new row is
+taken for the class that the source sees in x. With a pool of rows without a label the gate
+is but a start: it labels the pool, and the model for old and new rows is trained on that.
 """
 
 from dataclasses import dataclass
@@ -19,7 +22,9 @@ from scipy.special import log_softmax, logsumexp
 from skdeep.transfer._novelty import (
     Ruler,
     confidence,
+    confusion,
     learn_ruler,
+    likeness,
     make_measures,
 )
 from skdeep.transfer._pool import MOST, fit_with_pool, split_by
@@ -27,6 +32,10 @@ from skdeep.transfer._rows import Layout
 from skdeep.transfer._scaling import Scaling, learn_scaling
 from skdeep.transfer._softmax import Problem, solve
 from skdeep.transfer._stacking import LinearHead, as_head
+
+# of confidence and likeness beside the distance, by whether scores are logs: what a
+# source without probabilities takes a row for says less than how sure it is
+_WEIGHTS = {True: (0.55, 0.25), False: (1.0, 0.0)}
 
 
 @dataclass
@@ -46,6 +55,9 @@ class Gate:
     center, spread : ndarray of shape (2,)
         Means and deviations of distance and confidence over the new rows.
 
+    mistaken : ndarray of shape (n_new, n_old)
+        How often rows of each new class are taken for each old one.
+
     threshold : float
         What u is to stay below.
 
@@ -58,6 +70,7 @@ class Gate:
     are_logs: bool
     center: np.ndarray
     spread: np.ndarray
+    mistaken: np.ndarray
     threshold: float
     width: float
 
@@ -67,7 +80,8 @@ class Gate:
         distance = [measure.distance(rows) for measure in self.measures]
         distance = np.min(distance, axis=0)
         both = np.stack([distance, confidence(scores, self.are_logs)], axis=1)
-        return ((both - self.center) / self.spread).sum(axis=1)
+        alike = likeness(scores, self.are_logs, self.mistaken)
+        return _join((both - self.center) / self.spread, alike, self.are_logs)
 
     def log_odds(self, features, scores):
         """Log odds that a row is new; positive below the threshold."""
@@ -114,10 +128,17 @@ def learn_gate(features, scores, codes, *, kind, quantile, are_logs):
     both = np.stack(both, axis=1)
     center, spread = both.mean(axis=0), both.std(axis=0)
     spread = np.maximum(spread, 1e-6 * np.maximum(np.abs(center), 1.0))
-    u = ((both - center) / spread).sum(axis=1)
+    mistaken, alike = confusion(scores, are_logs, codes)
+    u = _join((both - center) / spread, alike, are_logs)
     threshold = upper_quantile(u, quantile)
     width = 0.25 * max(float(u.std()), 1e-3)
-    return Gate(ruler, measures, are_logs, center, spread, threshold, width)
+    return Gate(ruler, measures, are_logs, center, spread, mistaken, threshold, width)
+
+
+def _join(both, alike, are_logs):
+    """u of rows out of standardised distance and confidence, and likeness."""
+    of_confidence, of_likeness = _WEIGHTS[are_logs]
+    return both[:, 0] + of_confidence * both[:, 1] - of_likeness * alike
 
 
 def upper_quantile(values, quantile):

@@ -142,7 +142,7 @@ def fit_adapter(est, rows, layout, rng, pool=None):
     -------
     head : JointHead
     """
-    skip = bool(setting(est, "skip_connection"))
+    skip = bool(est.skip_connection)
     network = {
         **_sizes(est, rows, layout),
         "adapter_hidden_size": setting(est, "adapter_hidden_size")
@@ -211,7 +211,7 @@ def _train(est, rows, layout, rng, network, name):
         for parameter in module.hidden.parameters():
             parameter.requires_grad_(False)
     kept = valid = None
-    if setting(est, "early_stopping"):
+    if est.early_stopping:
         kept, valid = hold_out(rows.codes, est.validation_fraction, rng)
     train = _batches(est, scaling, rows, kept, generator)
     options = {"batches": train, "max_epochs": setting(est, "max_epochs")}

@@ -316,3 +316,67 @@ def confidence(scores, are_logs):
     top = others.max(axis=1, keepdims=True)
     rest = top[:, 0] + np.log(np.exp(others - top).sum(axis=1))
     return best - rest
+
+
+def _taken_for(scores, are_logs):
+    """Probabilities of the old classes, or one for the best."""
+    if are_logs:
+        return np.exp(scores.astype(np.float64))
+    return np.eye(scores.shape[1])[scores.argmax(axis=1)]
+
+
+def confusion(scores, are_logs, codes):
+    """Which old classes the rows of each new class are taken for.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples, n_old)
+        Of the new rows.
+
+    are_logs : bool
+        Whether they are logs of probabilities.
+
+    codes : ndarray of shape (n_samples,)
+        Classes.
+
+    Returns
+    -------
+    mistaken : ndarray of shape (n_new, n_old)
+        Share of each old class times the number of old classes; one row more for each
+        of them is counted, so that no share is zero.
+
+    alike : ndarray of shape (n_samples,)
+        `likeness` of the new rows; of its own class without the row itself.
+    """
+    taken = _taken_for(scores, are_logs)
+    n_old = taken.shape[1]
+    mistaken, alike = [], []
+    for code in np.unique(codes):
+        own = codes == code
+        total, count = taken[own].sum(axis=0) + 1, own.sum() + n_old
+        mistaken.append(n_old * total / count)
+        others = n_old * (total - own[:, None] * taken) / (count - own)[:, None]
+        alike.append(np.log((taken * others).sum(axis=1)))
+    return np.array(mistaken), np.max(alike, axis=0)
+
+
+def likeness(scores, are_logs, mistaken):
+    """How much more often than by chance new rows are taken for what a row is taken for.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples, n_old)
+
+    are_logs : bool
+        Whether the scores are logs of probabilities.
+
+    mistaken : ndarray of shape (n_new, n_old)
+        From `confusion`.
+
+    Returns
+    -------
+    likeness : ndarray of shape (n_samples,)
+        Log of the ratio, for the new class where it is largest.
+    """
+    taken = _taken_for(scores, are_logs)
+    return np.log(row_products(taken, mistaken).max(axis=1))

@@ -222,7 +222,7 @@ def _train(est, source, task, rng, data):
         est, task.said, kind, task.gold if kind == "gold" else None
     )
     lengths = task.tokens.lengths
-    est._skips = adapts and setting(est, "skip_connection")
+    est._skips = adapts and est.skip_connection
     extra = None
     if est._skips:
         extra = signal_buckets(est.base_classes_, source_codes, lengths)
@@ -247,9 +247,7 @@ def _train(est, source, task, rng, data):
         *RATES,
         distill,
     )
-    held = hold_out(
-        lengths, setting(est, "early_stopping"), est.validation_fraction, rng
-    )
+    held = hold_out(lengths, est.early_stopping, est.validation_fraction, rng)
     train_network(
         est, module, sentences, steps, rng, held=held, codes=task.codes, data=data
     )

@@ -8,8 +8,6 @@ AUTO = {
     "max_epochs": {"classifier": 60, "sequence": 20},
     "batch_size": {"classifier": 64, "sequence": 32},
     "lr": {"classifier": 3e-3, "sequence": 1e-3},
-    "early_stopping": {"classifier": False, "sequence": False},
-    "skip_connection": {"classifier": True, "sequence": True},
     "source_signal": {"classifier": "logits", "sequence": "hard"},
 }
 

@@ -109,7 +109,7 @@ def fit_stacking(est, rows, layout, rng, pool=None, *, search=True):
     -----
     The penalty is chosen by three-fold cross-validation, unless the data are large.
     """
-    if not setting(est, "skip_connection") or not len(layout.old):
+    if not est.skip_connection or not len(layout.old):
         return _plain(rows, layout)
     problem, scaling, factor = make_problem(est, rows, layout)
     penalty = _PENALTIES[1] / layout.n_classes

@@ -14,7 +14,9 @@ from skdeep.transfer._novelty import (
     HullDistance,
     NeighborDistance,
     confidence,
+    confusion,
     learn_ruler,
+    likeness,
     make_measures,
 )
 from skdeep.transfer._pool import split_by
@@ -59,21 +61,28 @@ def test_a_row_has_the_same_bits_in_any_company(kind, with_pool):
     assert_array_equal(alone, whole[3:4])
 
 
-def test_threshold_by_hand_count():
+@pytest.mark.parametrize("are_logs", [False, True])
+def test_threshold_by_hand_count(are_logs):
     # distance from the other row: 1 and 1, then 2 and 2, so with three rows on a line
     features = np.array([[0.0], [1.0], [3.0]], np.float32)
-    scores = np.array([[2.0, 0.0], [4.0, 0.0], [9.0, 0.0]], np.float32)
+    proba = np.array([[0.6, 0.4], [0.8, 0.2], [0.9, 0.1]])
+    scores = np.log(proba) if are_logs else proba
     gate = learn_gate(
-        features, scores, np.zeros(3), kind="knn", quantile=0.6, are_logs=False
+        features, scores, np.zeros(3), kind="knn", quantile=0.6, are_logs=are_logs
     )
     factor = 1 / features.std()
-    distance = factor * np.array(
-        [2.0, 1.5, 2.5]
-    )  # means of the distances from two others
-    sure = np.array([2.0, 4.0, 9.0])
-    u = (distance - distance.mean()) / distance.std() + (
-        sure - sure.mean()
-    ) / sure.std()
+    # means of the distances from two others
+    distance = factor * np.array([2.0, 1.5, 2.5])
+    u = (distance - distance.mean()) / distance.std()
+    if are_logs:
+        sure = np.log([1.5, 4, 9])
+        # counts of the other rows, one more for each of two old classes
+        first = np.array([1.7 + 1, 1.5 + 1, 1.4 + 1]) / 4
+        alike = np.log(2 * (proba * np.stack([first, 1 - first], axis=1)).sum(axis=1))
+        u += 0.55 * (sure - sure.mean()) / sure.std() - 0.25 * alike
+    else:
+        sure = proba[:, 0]
+        u += (sure - sure.mean()) / sure.std()
     assert gate.threshold == pytest.approx(np.sort(u)[1])  # two of three are enough
     assert_allclose(gate.center, [distance.mean(), sure.mean()])
 
@@ -185,6 +194,21 @@ def test_odd_rows_are_no_trouble(kind):
         assert np.isfinite(answer(head, est, rows)).all()
         far = head.log_proba(est, np.full_like(rows.features, 3e38), rows.scores)
         assert np.isfinite(far).all()
+
+
+def test_rows_are_alike_if_the_source_takes_them_for_the_same_classes():
+    scores = np.array([[3.0, 0, 0], [2, 1, 0], [0, 4, 0], [0, 0, 1]])
+    mistaken, alike = confusion(scores, False, np.array([5, 5, 5, 7]))
+    # counts (2, 1, 0) and (0, 0, 1), one added to each
+    assert_allclose(
+        mistaken, 3 * np.array([[3 / 6, 2 / 6, 1 / 6], [1 / 4, 1 / 4, 2 / 4]])
+    )
+    expected = 3 * np.array([2 / 5, 2 / 5, 1 / 4, 1 / 3])
+    assert_allclose(alike, np.log(expected))
+    rows = np.array([[1.0, 0, 0], [0, 0, 1]])
+    assert_allclose(likeness(rows, False, mistaken), np.log([1.5, 1.5]))
+    proba = np.log([[0.5, 0.25, 0.25]])
+    assert_allclose(likeness(proba, True, mistaken), np.log(0.75 + 0.25 + 0.125))
 
 
 def test_confidence_is_the_log_odds_of_the_best_class():
