@@ -9,17 +9,15 @@ import pytest
 import torch
 from sklearn.datasets import load_digits, make_blobs
 
+# Several test processes on one machine must not fight for its cores, and answers are
+# bit for bit the same on one thread only. Set here, not in a fixture: some modules fit
+# their estimators when they are collected.
 N_THREADS = 1
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_torch_thread():
-    # several test processes on one machine must not fight for its cores
-    torch.set_num_threads(N_THREADS)
+torch.set_num_threads(N_THREADS)
 
 
 @pytest.fixture(autouse=True)
-def _thread_count_is_kept(_one_torch_thread):
+def _thread_count_is_kept():
     """No test, and nothing that it calls, may change the thread count for the next."""
     yield
     found = torch.get_num_threads()

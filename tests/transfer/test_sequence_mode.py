@@ -58,7 +58,7 @@ def expected(fitted):
 
 def assert_answers(extender, expected):
     for one, other in zip(extender.predict_marginals(X_TEST), expected):
-        assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+        assert_array_equal(one, other)
 
 
 def test_scikit_learn_contract(source):
@@ -153,7 +153,7 @@ def test_the_source_is_left_alone_bit_for_bit(source):
     for name, weight in source.module_.state_dict().items():
         assert torch.equal(weight, state[name])
     for one, other in zip(source.predict_marginals(X_TEST), answers):
-        assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+        assert_array_equal(one, other)
     assert not any(part.training for part in source.module_.modules())
 
 
@@ -521,7 +521,7 @@ def test_threads_get_the_same_answers(fitted, expected):
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(fitted.predict_marginals, [X_TEST] * 16):
             for one, other in zip(found, expected):
-                assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+                assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("row", VARIANTS)
