@@ -29,6 +29,9 @@ class Scenario(NamedTuple):
     test : pair
         Further sentences with all tags.
 
+    more : pair
+        Sentences for training that no model was fitted to; none where all are used.
+
     old_types : list of str
         Types of entities in `source`.
     """
@@ -38,6 +41,7 @@ class Scenario(NamedTuple):
     target_new_only: tuple
     together: tuple
     test: tuple
+    more: tuple
     old_types: list
 
 
@@ -75,9 +79,10 @@ def load(name, norne=None):
     )
     n_source = len(source[0])  # the first sentences of all
     together = source[0] + target[0], list(train[1][:n_source]) + target[1]
+    more = tuple(part[len(together[0]) :] for part in train)
     tags = {tag for sentence in source[1] for tag in sentence}
     old_types = sorted({tag[2:] for tag in tags if tag != "O"})
-    return Scenario(source, target, new_only, together, test, old_types)
+    return Scenario(source, target, new_only, together, test, more, old_types)
 
 
 def n_tokens(X):

@@ -49,15 +49,20 @@ TAGGERS = [
     Model("SequenceTagger, target only", params="target"),
     Model("SequenceTagger, all data", params="together"),
 ]
+METHODS = {
+    "adapter": {},
+    "adapter, no skip": {"skip_connection": False},
+    "finetune": {"method": "finetune"},
+}
 GRID = [
     extender(
         f"{output}, {trainable}, {method}",
         output,
         **({} if trainable == "all" else {"trainable": trainable}),
-        **({} if method == "adapter" else {"method": method}),
+        **METHODS[method],
     )
     for output, trainable, method in product(
-        ("crf", "softmax"), ("all", "top"), ("adapter", "finetune")
+        ("crf", "softmax"), ("all", "top"), METHODS
     )
 ]
 NEW_ONLY = [
@@ -75,7 +80,6 @@ SIGNALS = [
     extender("combine=sum", combine="sum"),
     extender("adapter_kind=conv", adapter_kind="conv"),
     extender("adapter_kind=linear", adapter_kind="linear"),
-    extender("skip_connection=False", skip_connection=False),
     extender(
         "gold, skip_connection=False", source_signal="gold", skip_connection=False
     ),
@@ -107,6 +111,9 @@ def answers(data, norne, source, params, annotation, seed):
     y_pred, source_pred : list of list of str
         Tags by the model, and by its source.
 
+    y_more : list of list of str
+        Tags by the model of the sentences that no model was fitted to.
+
     costs : dict
         CPU seconds of the fit, tokens of all epochs a second of it, and tokens a second
         of the prediction.
@@ -137,7 +144,8 @@ def answers(data, norne, source, params, annotation, seed):
     source_pred = None
     if isinstance(params, tuple):
         source_pred = base.predict(X_test)
-    return y_pred, source_pred, costs
+    y_more = model.predict(scenario.more[0]) if scenario.more[0] else []
+    return y_pred, source_pred, y_more, costs
 
 
 def _timed_fit(model, part):
