@@ -49,6 +49,9 @@ if os.environ.get("SKDEEP_DOCS_INTERSPHINX") == "1":
         "torch": ("https://docs.pytorch.org/docs/stable", None),
     }
 
+# pages that download data are run where that was asked for, and shown as code elsewhere
+runs_downloads = os.environ.get("SKDEEP_DOCS_DOWNLOADS") == "1"
+
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
@@ -61,6 +64,7 @@ copybutton_prompt_is_regexp = True
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
+    "filename_pattern": "/(plot|fetch)_" if runs_downloads else "/plot_",
     "gallery_dirs": "auto_examples",
     "subsection_order": [
         "../examples/multilabel",
