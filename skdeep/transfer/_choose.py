@@ -5,8 +5,9 @@ import numpy as np
 from skdeep.transfer._holding import class_folds
 from skdeep.transfer._joint import fit_adapter
 from skdeep.transfer._rows import NewRows
-from skdeep.transfer._settings import setting
+from skdeep.transfer._settings import classifier_epochs, setting
 from skdeep.transfer._stacking import fit_stacking
+from skdeep.transfer._tuning import new_shift
 
 _N_FOLDS = 3
 # weights touched in one training of the network; beyond, no trial is made
@@ -37,8 +38,10 @@ def choose_method(est, rows, layout, rng, pool=None):
     Notes
     -----
     Three-fold cross-validation; the score is the harmonic mean of the accuracies on old
-    and on new classes, where a tie is settled by the likelihood. Where a training of the
-    network would take seconds there is no trial, and the regression is taken.
+    and on new classes, and the adapter is taken if it is better by more than chance may
+    make it: half of one over the root of the number of rows, old or new, of which there
+    are fewer. Where a training of the network would take seconds there is no trial, and
+    the regression is taken.
     """
     is_old = np.isin(rows.codes, layout.old)
     if not is_old.any() and est.novelty is not None:
@@ -58,12 +61,16 @@ def choose_method(est, rows, layout, rng, pool=None):
             log_proba[test] = head.log_proba(
                 trial, rows.features[test], rows.scores[test]
             )
-        found[name] = held_out_score(log_proba, rows.codes, rows.weight, is_old)
-    return max(found, key=found.get)
+        if name == "stacking" and est.skip_connection:  # as it will be
+            log_proba[:, layout.new] += new_shift(log_proba, *rows[2:], layout)
+        found[name] = held_out_score(log_proba, rows.codes, is_old)
+    counts = [group.sum() for group in (is_old, ~is_old) if group.any()]
+    margin = 0.5 * min(counts) ** -0.5
+    return "adapter" if found["adapter"] > found["stacking"] + margin else "stacking"
 
 
-def held_out_score(log_proba, codes, weight, is_old):
-    """Harmonic mean of the accuracies on old and new classes, and the likelihood.
+def held_out_score(log_proba, codes, is_old):
+    """Harmonic mean of the accuracies on old and new classes.
 
     Parameters
     ----------
@@ -73,22 +80,17 @@ def held_out_score(log_proba, codes, weight, is_old):
     codes : ndarray of shape (n_samples,)
         Their classes.
 
-    weight : ndarray of shape (n_samples,)
-        Their weights.
-
     is_old : ndarray of shape (n_samples,), dtype bool
         Whether the source knows the class.
 
     Returns
     -------
-    score : tuple of float
-        Rounded harmonic mean; mean log likelihood. Larger is better.
+    score : float
+        With rows of one kind only, the accuracy on them.
     """
     right = log_proba.argmax(axis=1) == codes
     parts = [right[group].mean() for group in (is_old, ~is_old) if group.any()]
-    mean = len(parts) / sum(1 / max(part, 1e-9) for part in parts)
-    likelihood = np.maximum(log_proba[np.arange(len(codes)), codes], -10)
-    return round(float(mean), 2), float(np.average(likelihood, weights=weight))
+    return float(len(parts) / sum(1 / max(part, 1e-9) for part in parts))
 
 
 def _fit_fast(est, rows, layout, rng):
@@ -108,4 +110,5 @@ def _cost(est, rows, layout):
     width = max([layout.n_classes, *setting(est, "hidden_layer_sizes")])
     n_weights = (rows.features.shape[1] + layout.n_classes) * width
     # a step costs something however few the weights
-    return setting(est, "max_epochs") * len(rows.codes) * (n_weights + 5e3)
+    n_rows = len(rows.codes)
+    return classifier_epochs(est, n_rows) * n_rows * (n_weights + 5e3)

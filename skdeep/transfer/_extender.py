@@ -110,7 +110,7 @@ class AdapterExtender(
     novelty : {"auto", "knn", "mahalanobis"} or None, default="auto"
         Distance of the gate. None is without a gate.
 
-    novelty_quantile : float, default=0.9
+    novelty_quantile : float, default=0.93
         Share of the new rows that the gate is to recognise.
 
     class_weight : {"auto", "balanced"}, dict or None, default="auto"
@@ -118,7 +118,8 @@ class AdapterExtender(
         the weight of all new ones, unless there are `sample_weight`.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the new data; 60 for classifiers and 20 for taggers.
+        Passes over the new data; 20 for taggers, and for classifiers 60, or as many as
+        make 320 steps, but not below 15.
 
     batch_size : int or "auto", default="auto"
         Rows or sentences of a step; 64 or 32.
@@ -357,7 +358,7 @@ class AdapterExtender(
         temperature=2.0,
         features="auto",
         novelty="auto",
-        novelty_quantile=0.9,
+        novelty_quantile=0.93,
         class_weight="auto",
         max_epochs="auto",
         batch_size="auto",

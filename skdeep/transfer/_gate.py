@@ -10,8 +10,10 @@ the new rows, each seen as if it were not among them,
 
 is at most its quantile over the new rows; with decision values in place of probabilities
 the factors are 1 and 0. l is the log of how much more often than by chance a new row is
-taken for the class that the source sees in x. With a pool of rows without a label the gate
-is but a start: it labels the pool, and the model for old and new rows is trained on that.
+taken for the class that the source sees in x. Where the source holds rows of its own, see
+`_kept_rows.py`, d is less the distance from those of that class. With a pool of rows
+without a label the gate is but a start: it labels the pool, and the model for old and new
+rows is trained on that.
 """
 
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
+from skdeep.transfer._kept_rows import OldDistance, find_kept_rows, measure_old
 from skdeep.transfer._novelty import (
     Ruler,
     confidence,
@@ -36,6 +39,8 @@ from skdeep.transfer._stacking import LinearHead, as_head
 # of confidence and likeness beside the distance, by whether scores are logs: what a
 # source without probabilities takes a row for says less than how sure it is
 _WEIGHTS = {True: (0.55, 0.25), False: (1.0, 0.0)}
+# share of the rows kept by the source that may be taken for new ones
+_LOST = 0.01
 
 
 @dataclass
@@ -63,6 +68,9 @@ class Gate:
 
     width : float
         Of the slope from new to old, in u.
+
+    old : OldDistance or None, default=None
+        Distance from rows that the source holds.
     """
 
     ruler: Ruler
@@ -73,12 +81,20 @@ class Gate:
     mistaken: np.ndarray
     threshold: float
     width: float
+    old: OldDistance | None = None
 
-    def unlikeness(self, features, scores):
-        """u, for each row; comparable between gates."""
+    def unlikeness(self, features, scores, from_old=None):
+        """u, for each row; comparable between gates.
+
+        `from_old` is the distance from old rows, if it is known.
+        """
         rows = self.ruler.apply(features)
         distance = [measure.distance(rows) for measure in self.measures]
         distance = np.min(distance, axis=0)
+        if self.old is not None:
+            if from_old is None:
+                from_old = self.old.distance(rows, scores.argmax(axis=1))
+            distance = distance - from_old
         both = np.stack([distance, confidence(scores, self.are_logs)], axis=1)
         alike = likeness(scores, self.are_logs, self.mistaken)
         return _join((both - self.center) / self.spread, alike, self.are_logs)
@@ -88,7 +104,7 @@ class Gate:
         return (self.threshold - self.unlikeness(features, scores)) / self.width
 
 
-def learn_gate(features, scores, codes, *, kind, quantile, are_logs):
+def learn_gate(features, scores, codes, *, kind, quantile, are_logs, kept=None):
     """Learn a gate from rows of new classes.
 
     Parameters
@@ -110,6 +126,9 @@ def learn_gate(features, scores, codes, *, kind, quantile, are_logs):
     are_logs : bool
         Whether the scores are logs of probabilities.
 
+    kept : KeptRows or None, default=None
+        Rows that the source holds.
+
     Returns
     -------
     gate : Gate
@@ -124,15 +143,25 @@ def learn_gate(features, scores, codes, *, kind, quantile, are_logs):
         if others.any():
             distances[others, place] = measure.distance(rows[others])
     # a row may be nearer to another new class, here as later
-    both = [distances.min(axis=1), confidence(scores, are_logs)]
-    both = np.stack(both, axis=1)
+    distance, old = distances.min(axis=1), None
+    if kept is not None:
+        old, own = measure_old(kind, ruler.apply(kept.features), kept.places)
+        distance -= old.distance(rows, scores.argmax(axis=1))
+    both = np.stack([distance, confidence(scores, are_logs)], axis=1)
     center, spread = both.mean(axis=0), both.std(axis=0)
     spread = np.maximum(spread, 1e-6 * np.maximum(np.abs(center), 1.0))
     mistaken, alike = confusion(scores, are_logs, codes)
     u = _join((both - center) / spread, alike, are_logs)
     threshold = upper_quantile(u, quantile)
     width = 0.25 * max(float(u.std()), 1e-3)
-    return Gate(ruler, measures, are_logs, center, spread, mistaken, threshold, width)
+    gate = Gate(
+        ruler, measures, are_logs, center, spread, mistaken, threshold, width, old
+    )
+    if kept is not None:
+        least = np.quantile(gate.unlikeness(kept.features, kept.scores, own), _LOST)
+        most = upper_quantile(u, (1 + quantile) / 2)
+        gate.threshold = max(threshold, min(float(least), most))
+    return gate
 
 
 def _join(both, alike, are_logs):
@@ -195,7 +224,7 @@ def fit_gate(est, rows, layout, rng, pool=None):
     Parameters
     ----------
     est : AdapterExtender
-        Its `novelty` and `novelty_quantile` are read.
+        Its source, `novelty` and `novelty_quantile` are read.
 
     rows : NewRows
         Rows of old classes are left out.
@@ -228,6 +257,7 @@ def fit_gate(est, rows, layout, rng, pool=None):
         kind=est.novelty or "auto",
         quantile=est.novelty_quantile,
         are_logs=scaling.are_logs,
+        kept=find_kept_rows(est, rows.features),
     )
     among_new = _tell_apart(rows, layout, scaling)
     if pool is not None and len(pool[1]):

@@ -14,7 +14,7 @@ from skdeep.nn import seed_dropout
 from skdeep.transfer._holding import hold_out
 from skdeep.transfer._joint_modules import JointLoss, JointNet, joint_inputs
 from skdeep.transfer._scaling import Scaling, learn_scaling
-from skdeep.transfer._settings import setting
+from skdeep.transfer._settings import classifier_epochs, setting
 from skdeep.utils._torch import build, make_generator
 
 
@@ -214,7 +214,8 @@ def _train(est, rows, layout, rng, network, name):
     if est.early_stopping:
         kept, valid = hold_out(rows.codes, est.validation_fraction, rng)
     train = _batches(est, scaling, rows, kept, generator)
-    options = {"batches": train, "max_epochs": setting(est, "max_epochs")}
+    epochs = classifier_epochs(est, len(rows.codes))
+    options = {"batches": train, "max_epochs": epochs}
     if valid is not None and len(valid):
         options["valid_batches"] = _batches(est, scaling, rows, valid, None)
     options["lr"] = setting(est, "lr")
@@ -224,15 +225,15 @@ def _train(est, rows, layout, rng, network, name):
     options["listeners"] = bridge(
         est,
         *getattr(est, "_fit_data", (None, None)),
-        max(2, options["max_epochs"]) if imitates else options["max_epochs"],
+        max(2, epochs) if imitates else epochs,
         n_parts=1 + imitates,
         derive=lambda module: {"_head": JointHead(scaling, None, 0, name)},
     )
     if imitates:
         imitate = JointLoss(layout.old, 1.0, heat, use_labels=False)
-        first = max(1, options["max_epochs"] // 3)
+        first = max(1, epochs // 3)
         est._train(module, imitate, **{**options, "max_epochs": first})
-        options["max_epochs"] = max(1, options["max_epochs"] - first)
+        options["max_epochs"] = max(1, epochs - first)
         module, start = est.module_.train(), {"go_on": True}
         seed_dropout(module, make_generator(rng, est.device_))
     if name == "finetune" and est.distill == "auto":

@@ -7,7 +7,8 @@ classes) and v the same scores as inputs, the scores of all classes are
 
 W, V and b have zero as their prior mean, and gamma has one, so that the prior is the
 source itself. V speaks for new classes only: which of the old classes the source confuses
-a new one with. The problem is convex, and is solved by L-BFGS.
+a new one with. The problem is convex, and is solved by L-BFGS, each weight in the unit in
+which the loss is about equally curved: a rare word says little, gamma moves every row.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 # large problems have many rows that say nearly the same: fewer steps are enough
 _MAX_STEPS, _MAX_STEPS_LARGE, _LARGE = 150, 40, 50_000
@@ -90,7 +90,7 @@ class Problem:
     sharpness: float = 1.0
 
 
-def solve(problem, penalty, start=None):
+def solve(problem, penalty, start=None, max_steps=None):
     """Fit the weights.
 
     Parameters
@@ -103,6 +103,9 @@ def solve(problem, penalty, start=None):
 
     start : Weights or None, default=None
         Where to begin; None is the source.
+
+    max_steps : int or None, default=None
+        Of the solver; None is 150, or 40 for large problems.
 
     Returns
     -------
@@ -121,24 +124,44 @@ def solve(problem, penalty, start=None):
     loss = _Loss(problem, penalty)
     first = loss.join(start, columns)
     large = len(first) > _LARGE
+    unit = loss.units()
+
+    def in_units(flat):
+        value, slope = loss(flat * unit)
+        return value, slope * unit
+
     found = minimize(
-        loss,
-        first,
+        in_units,
+        first / unit,
         jac=True,
         method="L-BFGS-B",
         options={
-            "maxiter": _MAX_STEPS_LARGE if large else _MAX_STEPS,
+            "maxiter": max_steps or (_MAX_STEPS_LARGE if large else _MAX_STEPS),
             "maxcor": 5 if large else 10,
             "gtol": 1e-5,
             "ftol": 1e-7,
         },
     )
-    weights = loss.split(found.x)
+    weights = loss.split(found.x * unit)
     if columns is not None:
         whole = np.zeros((full.shape[1], weights.features.shape[1]))
         whole[columns] = weights.features
         weights.features = whole
     return weights
+
+
+def log_total(scores):
+    """Logs of the sums of exponentials of finite scores; (n_samples, 1)."""
+    top = scores.max(axis=1, keepdims=True)
+    return top + np.log(np.exp(scores - top).sum(axis=1, keepdims=True))
+
+
+def _softmax(scores):
+    """Log probabilities, and probabilities."""
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    proba = np.exp(shifted)
+    total = proba.sum(axis=1, keepdims=True)
+    return shifted - np.log(total), proba / total
 
 
 def logits_of(weights, problem):
@@ -163,13 +186,15 @@ class _Loss:
             (1,),
         ]
         self.weight = problem.weight / problem.weight.sum()
+        self.mass = problem.target.sum(axis=1, keepdims=True)
         self.back = problem.features.T
         if sp.issparse(self.back):
             self.back = self.back.tocsr()
         if problem.distill:
             heat = problem.temperature / problem.sharpness
             teacher = problem.skip[:, problem.layout.old] / heat
-            self.teacher = np.exp(teacher - logsumexp(teacher, axis=1, keepdims=True))
+            log_teacher, self.teacher = _softmax(teacher)
+            self.entropy = (self.teacher * log_teacher).sum(axis=1)
 
     def join(self, weights, columns=None):
         if weights is None:
@@ -180,6 +205,32 @@ class _Loss:
         return np.concatenate(
             [W.ravel(), weights.scores.ravel(), weights.bias, [weights.gamma]]
         )
+
+    def units(self):
+        """One over the root of the curvature of the loss along each weight, roughly.
+
+        The classes of the rows are taken for independent of the features, which makes it
+        a product of two sums.
+        """
+        problem, a, g = self.problem, self.penalty, _START_PENALTY
+        skip, features = problem.skip, problem.features
+        proba = _softmax(skip)[1]
+        share = np.maximum(self.weight @ proba, self.weight @ problem.target)
+        spread = np.maximum(share * (1 - share), 1e-9)
+        squares = features.multiply(features) if sp.issparse(features) else features**2
+        squares = squares.T @ self.weight
+        of_bias = spread.copy()
+        of_bias[problem.layout.old] += g
+        mean = (proba * skip).sum(axis=1, keepdims=True)
+        of_gamma = self.weight @ (proba * (skip - mean) ** 2).sum(axis=1) + g
+        of_scores = np.outer((problem.scores**2).T @ self.weight, spread)
+        curvature = [
+            np.outer(squares, spread) + a,
+            of_scores[:, problem.layout.new] + a,
+            of_bias,
+            [of_gamma],
+        ]
+        return np.concatenate([np.ravel(part) for part in curvature]) ** -0.5
 
     def split(self, flat):
         ends = np.cumsum([np.prod(shape) for shape in self.shapes])[:-1].astype(int)
@@ -192,9 +243,9 @@ class _Loss:
         old, new = problem.layout.old, problem.layout.new
         logits = now.gamma * problem.skip + problem.features @ now.features + now.bias
         logits[:, new] += problem.scores @ now.scores
-        log_proba = logits - logsumexp(logits, axis=1, keepdims=True)
+        log_proba, slope = _softmax(logits)
         value = -(self.weight * (problem.target * log_proba).sum(axis=1)).sum()
-        slope = np.exp(log_proba) * problem.target.sum(axis=1, keepdims=True)
+        slope *= self.mass
         slope -= problem.target
         if problem.distill:
             value += self._add_distillation(logits, slope, old)
@@ -215,9 +266,7 @@ class _Loss:
     def _add_distillation(self, logits, slope, old):
         """Divergence of the teacher from the model on old classes; its slope is added."""
         heat, factor = self.problem.temperature, self.problem.distill
-        soft = logits[:, old] / heat
-        soft -= logsumexp(soft, axis=1, keepdims=True)
-        slope[:, old] += factor * heat * (np.exp(soft) - self.teacher)
-        entropy = (self.teacher * np.log(np.maximum(self.teacher, 1e-30))).sum(axis=1)
-        divergence = entropy - (self.teacher * soft).sum(axis=1)
+        log_proba, proba = _softmax(logits[:, old] / heat)
+        slope[:, old] += factor * heat * (proba - self.teacher)
+        divergence = self.entropy - (self.teacher * log_proba).sum(axis=1)
         return factor * heat**2 * (self.weight * divergence).sum()

@@ -2,7 +2,9 @@
 
 With the source's scores added (`skip_connection`) it is drawn back to the source, see
 `_softmax.py`; without them it is the usual stacking: a classifier on top of another one's
-answers.
+answers. Rows that it has not seen look less new to it than those that it was fitted to, so
+the biases of the new classes are moved by what rows that were left out demand. The two
+kinds err differently, and small problems get the mean of both.
 """
 
 from dataclasses import dataclass
@@ -10,20 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
-from skdeep.transfer._holding import class_folds
 from skdeep.transfer._novelty import row_products
 from skdeep.transfer._scaling import Scaling, learn_scaling, pad_old
 from skdeep.transfer._settings import setting
-from skdeep.transfer._softmax import Problem, logits_of, solve
+from skdeep.transfer._softmax import Problem, log_total, solve
+from skdeep.transfer._tuning import LEAST_TO_TUNE, USUAL_PENALTY, is_small, tune
 
-_PENALTIES = (1e-1, 1e-2, 1e-3)
 _LEAST = -30.0
-# products of a step; beyond, the middle penalty is taken without a search
-_SEARCH_BUDGET = 2e6
-_N_FOLDS = 3
 
 
 @dataclass
@@ -69,9 +66,9 @@ class LinearHead:
         logits += product(self.scaling.scores(scores), self.scores) + self.bias
         if self.gamma is not None and len(self.layout.old):
             logits[:, self.layout.old] += self.gamma * self.scaling.skip(scores)
-        logits -= logsumexp(logits, axis=1, keepdims=True)
+        logits -= log_total(logits)
         logits = np.maximum(logits, _LEAST)
-        return logits - logsumexp(logits, axis=1, keepdims=True)
+        return logits - log_total(logits)
 
 
 def product(rows, weights):
@@ -99,7 +96,7 @@ def fit_stacking(est, rows, layout, rng, pool=None, *, search=True):
         Not used.
 
     search : bool, default=True
-        Whether the penalty is chosen.
+        Whether the penalty and the shift of the new classes are chosen.
 
     Returns
     -------
@@ -107,16 +104,35 @@ def fit_stacking(est, rows, layout, rng, pool=None, *, search=True):
 
     Notes
     -----
-    The penalty is chosen by three-fold cross-validation, unless the data are large.
+    The shift is chosen by three-fold cross-validation, and so is the penalty unless the
+    data are large. Where they are not, and every class has rows, the scores are the means
+    of those of the two regressions, with and without the source's scores added.
     """
     if not est.skip_connection or not len(layout.old):
         return _plain(rows, layout)
     problem, scaling, factor = make_problem(est, rows, layout)
-    penalty = _PENALTIES[1] / layout.n_classes
-    if search and _is_small(problem, layout):
-        penalty = _choose_penalty(problem, rows.codes, rng)
+    penalty, shift = USUAL_PENALTY / layout.n_classes, 0.0
+    if search and len(rows.codes) >= LEAST_TO_TUNE:
+        penalty, shift = tune(problem, rows.codes, rng)
     weights = solve(problem, penalty)
-    return as_head(weights, scaling, layout, factor)
+    weights.bias[layout.new] += shift
+    head = as_head(weights, scaling, layout, factor)
+    everywhere = len(np.unique(rows.codes)) == layout.n_classes
+    if everywhere and is_small(problem):
+        return _mean(head, _plain(rows, layout))
+    return head
+
+
+def _mean(drawn, plain):
+    """Mean of the scores of two heads with the same scaling, which err differently."""
+    return LinearHead(
+        drawn.scaling,
+        drawn.layout,
+        (drawn.features + plain.features) / 2,
+        (drawn.scores + plain.scores) / 2,
+        (drawn.bias + plain.bias) / 2,
+        drawn.gamma / 2,
+    )
 
 
 def make_problem(est, rows, layout):
@@ -183,7 +199,7 @@ def old_factor(skip, codes, layout):
     def loss(log_factor):
         scores = np.exp(log_factor[0]) * skip
         right = scores[np.arange(len(scores)), place]
-        return (logsumexp(scores, axis=1) - right).sum() + 0.25 * log_factor[0] ** 2
+        return (log_total(scores)[:, 0] - right).sum() + 0.25 * log_factor[0] ** 2
 
     found = minimize(loss, [0.0], method="Nelder-Mead", options={"maxiter": 60})
     return float(np.exp(np.clip(found.x[0], -4, 4)))
@@ -202,47 +218,11 @@ def joint_factor(skip, codes, weight, layout):
     def loss(both):
         scores = np.exp(both[0]) * padded
         scores[:, layout.new] = both[1]
-        wrong = logsumexp(scores, axis=1) - scores[place, codes]
+        wrong = log_total(scores)[:, 0] - scores[place, codes]
         return (weight * wrong).mean() + 0.005 * both[0] ** 2
 
     found = minimize(loss, [0.0, 0.0], method="Nelder-Mead", options={"maxiter": 120})
     return float(np.exp(np.clip(found.x[0], -4, 4)))
-
-
-def _is_small(problem, layout):
-    stored = (
-        problem.features.nnz
-        if sp.issparse(problem.features)
-        else (problem.features.size)
-    )
-    width = problem.features.shape[1] if sp.issparse(problem.features) else 0
-    return (stored + problem.scores.size + width) * layout.n_classes < _SEARCH_BUDGET
-
-
-def _choose_penalty(problem, codes, rng):
-    """Penalty with the least loss of rows that were left out."""
-    fold = class_folds(codes, _N_FOLDS, rng)
-    losses = np.zeros(len(_PENALTIES))
-    for number in range(_N_FOLDS):
-        train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        if not len(test):
-            continue
-        part, weights = _rows_of(problem, train), None
-        for place, penalty in enumerate(_PENALTIES):
-            weights = solve(part, penalty / problem.layout.n_classes, weights)
-            losses[place] += _loss_of(weights, _rows_of(problem, test))
-    return _PENALTIES[int(losses.argmin())] / problem.layout.n_classes
-
-
-def _rows_of(problem, rows):
-    names = ("features", "skip", "scores", "target", "weight")
-    return Problem(**{**vars(problem), **{n: getattr(problem, n)[rows] for n in names}})
-
-
-def _loss_of(weights, problem):
-    logits = logits_of(weights, problem)
-    log_proba = logits - logsumexp(logits, axis=1, keepdims=True)
-    return -(problem.weight * (problem.target * log_proba).sum(axis=1)).sum()
 
 
 def _plain(rows, layout):
@@ -260,7 +240,7 @@ def _plain(rows, layout):
     bias[present] = 0.0
     if len(present) > 1:
         # the penalty of `fit_stacking`, in the words of scikit-learn
-        C = layout.n_classes / (_PENALTIES[1] * len(rows.codes))
+        C = layout.n_classes / (USUAL_PENALTY * len(rows.codes))
         model = LogisticRegression(C=C, max_iter=300)
         model.fit(X, rows.codes, sample_weight=rows.weight)
         if len(present) == 2:

@@ -17,6 +17,7 @@ def settings(**params):
     """An extender that does nothing but hold parameters."""
     est = AdapterExtender(LogisticRegression(), device="cpu", random_state=0, **params)
     est.mode_, est.device_, est.annotation_ = "classifier", "cpu", "full"
+    est.estimator_, est._feature_place, est._with_scores = est.estimator, "input", False
     return est
 
 

@@ -19,6 +19,7 @@ from skdeep.transfer._joint import fit_adapter, fit_finetune, make_joint, stacke
 from skdeep.transfer._joint_modules import JointLoss
 from skdeep.transfer._rows import Layout, NewRows
 from skdeep.transfer._scaling import are_log_proba, learn_scaling, pad_old
+from skdeep.transfer._settings import classifier_epochs
 from skdeep.utils._torch import build
 
 RNG = np.random.RandomState
@@ -194,3 +195,13 @@ def test_constant_features_have_no_weight():
     scaling = learn_scaling(features, np.zeros((2, 2), np.float32))
     scaled = scaling.features(np.array([[2.0, 9.0], [3.0, 5.0]], np.float32))
     assert_allclose(scaled, [[0, 0], [2**-0.5, 0]])
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "expected"), [(1, 60), (320, 60), (640, 32), (1000, 20), (10**5, 15)]
+)
+def test_many_rows_need_fewer_epochs(n_rows, expected):
+    # 320 steps of 64 rows
+    assert classifier_epochs(settings(), n_rows) == expected
+    assert classifier_epochs(settings(max_epochs=7), n_rows) == 7
+    assert classifier_epochs(settings(batch_size=n_rows), n_rows) == 60

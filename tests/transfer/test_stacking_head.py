@@ -17,6 +17,7 @@ from skdeep.transfer._stacking import (
     make_problem,
     old_factor,
 )
+from skdeep.transfer._tuning import new_shift
 
 RNG = np.random.RandomState
 
@@ -148,6 +149,83 @@ def test_sources_that_are_too_sure_or_not_sure_enough_are_found_out():
     only_new = np.full(len(skip), 1)
     assert old_factor(skip, only_new, LAYOUT) == 1
     assert joint_factor(skip, only_new, rows.weight, LAYOUT) == 1
+
+
+def test_units_are_the_curvature_where_classes_do_not_depend_on_features():
+    rows = make_rows(all_classes(2))
+    problem, _, _ = make_problem(settings(distill=0.0), rows, LAYOUT)
+    problem.skip = np.zeros_like(problem.skip)  # all classes alike
+    loss = _Loss(problem, 0.1)
+    start = 0 * loss.join(None)
+    start[-1] = 1
+    expected, step = np.empty(len(start)), 1e-4
+    for place in range(len(start)):
+        away = np.zeros(len(start))
+        away[place] = step
+        expected[place] = (loss(start + away)[1] - loss(start - away)[1])[place]
+    assert_allclose(loss.units() ** -2, expected / (2 * step), rtol=1e-5)
+
+
+def test_few_steps_in_these_units_come_near_the_solution():
+    rows = make_rows(all_classes(8), sparse=True)
+    problem, _, _ = make_problem(settings(), rows, LAYOUT)
+    loss = _Loss(problem, 1e-3)
+
+    def value(**options):
+        return loss(loss.join(solve(problem, 1e-3, **options)))[0]
+
+    nothing = loss(loss.join(None))[0]
+    assert value(max_steps=10) - value() < 0.05 * (nothing - value())
+
+
+def test_scores_are_means_of_two_regressions_if_every_class_has_rows():
+    rows, test = make_rows(all_classes(6)), make_rows(all_classes(2), seed=1)
+    est = settings()
+    problem, scaling, factor = make_problem(est, rows, LAYOUT)
+    drawn = as_head(solve(problem, 1e-2 / N_CLASSES), scaling, LAYOUT, factor)
+    plain = fit_stacking(settings(skip_connection=False), rows, LAYOUT, RNG(0))
+    both = [h.log_proba(est, test.features, test.scores) for h in (drawn, plain)]
+    expected = np.exp(np.mean(both, axis=0))
+    expected /= expected.sum(axis=1, keepdims=True)
+    head = fit_stacking(est, rows, LAYOUT, RNG(0), search=False)
+    found = np.exp(head.log_proba(est, test.features, test.scores))
+    assert_allclose(found, expected, rtol=1e-4, atol=1e-9)
+    assert head.gamma == pytest.approx(drawn.gamma / 2)
+
+    some = NewRows(*(part[6:] for part in rows))  # class 0 has none
+    problem, scaling, factor = make_problem(est, some, LAYOUT)
+    drawn = as_head(solve(problem, 1e-2 / N_CLASSES), scaling, LAYOUT, factor)
+    head = fit_stacking(est, some, LAYOUT, RNG(0), search=False)
+    assert_allclose(head.features, drawn.features)
+
+
+def test_shift_makes_rows_left_out_most_likely():
+    # old classes 4, 0, 2 and new 1, 3; log odds of a new row: log(1/3), then log(1/9)
+    proba = np.array([[0.25, 0.2, 0.25, 0.05, 0.25], [0.3, 0.05, 0.3, 0.05, 0.3]])
+    codes, weight = np.array([1, 1, 0, 2]), np.array([3.0, 1, 2, 2])
+    log_proba = np.log(proba)[[0, 1, 0, 1]]
+    odds, is_new = np.log([1 / 3, 1 / 9, 1 / 3, 1 / 9]), np.array([1, 1, 0, 0])
+    shifts = np.arange(-3, 3, 1e-3)
+    away = np.where(is_new, -1, 1)[:, None] * (odds[:, None] + shifts)
+    loss = np.average(np.log1p(np.exp(away)), axis=0, weights=weight) + 0.03 * shifts**2
+    found = new_shift(log_proba, codes, weight, LAYOUT)
+    assert found == pytest.approx(shifts[loss.argmin()], abs=2e-3)
+    assert found > 0.5
+    assert new_shift(log_proba[:2], codes[:2], weight[:2], LAYOUT) == 0
+    assert new_shift(log_proba[2:], codes[2:], weight[2:], LAYOUT) == 0
+
+
+def test_new_classes_are_not_overlooked_beside_a_sure_source():
+    few = np.repeat([0, 2, 4, 1, 3], [9, 9, 9, 3, 3])
+    rows, test = make_rows(few), make_rows(all_classes(40), seed=1)
+    est = settings()
+    shares = []
+    for search in (False, True):
+        head = fit_stacking(est, rows, LAYOUT, RNG(0), search=search)
+        log_proba = head.log_proba(est, test.features, test.scores)
+        is_new = np.isin(test.codes, LAYOUT.new)
+        shares.append(accuracy(log_proba[is_new], test.codes[is_new]))
+    assert shares[1] >= shares[0]
 
 
 def test_head_can_be_pickled():
