@@ -60,8 +60,8 @@ models["collapsed"] = model.collapse(X_train[is_later])
 print("innermost source:", type(models["collapsed"].estimator).__name__)
 
 # %%
-# Accuracy on the test drawings of each group of digits, and CPU milliseconds for all 899 of them. No
-# link costs the digits before it much. The collapsed model has learned from drawings of all digits side
+# Accuracy on the test drawings of each group of digits, and CPU milliseconds for all 899 of them. A
+# link costs the digits before it some points. The collapsed model has learned from drawings of all digits side
 # by side, though without a label, and is better on the later ones and as fast as the forest.
 
 import time

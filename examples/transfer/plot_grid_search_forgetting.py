@@ -81,8 +81,8 @@ for name, q in chosen.items():
 # %%
 # On the left what the search sees, on the right what is true. Accuracy goes on growing where the old
 # digits are lost already. The choice is between numbers close to each other, and its noise is
-# large: 40 rows of old digits are all that tells about them here. With a forest or a support vector machine
-# as the source, and on other splits, the two scorers agreed in some cases, and accuracy asked for more in the rest.
+# large: 40 rows of old digits are all that tells about them here. On other splits, and with other
+# sources, the two scorers may well agree.
 
 import matplotlib.pyplot as plt
 
