@@ -4,9 +4,12 @@ Seconds and peak of memory of one member with early stopping on bibtex, of the d
 there, of one member on delicious with its 983 labels, and of a fit on 200,000 x 50,000
 sparse rows; a training step of the decoder beside a plain loop over the steps.
 
-Run ``bench_chain_speed.py``; the data are downloaded.
+Run ``bench_chain_speed.py [case ...]``; the data are downloaded. Rows of the results file
+that are not measured again are kept.
 """
 
+import argparse
+import csv
 import multiprocessing
 import resource
 import time
@@ -14,7 +17,7 @@ import time
 import numpy as np
 import scipy.sparse as sp
 import torch
-from _tools import interleaved, report
+from _tools import RESULTS, interleaved, report
 from bench_multilabel import evaluate, load
 
 from skdeep.multilabel import DynamicChainClassifier
@@ -43,7 +46,7 @@ def timed_fit(data, **params):
 
 
 def decoder_steps(n_rows=128, n_steps=5, n_labels=159, n_hidden=256, n_label=128):
-    """CPU seconds of a training step of our decoder, and of a plain loop."""
+    """Milliseconds of a training step of our decoder, and of a plain loop."""
     generator = torch.Generator().manual_seed(0)
     encoded = torch.randn(n_rows, n_hidden, generator=generator)
     order = torch.rand(n_rows, n_labels, generator=generator).argsort(1)
@@ -91,7 +94,12 @@ def decoder_steps(n_rows=128, n_steps=5, n_labels=159, n_hidden=256, n_label=128
             vector = embedding(symbols[:, step])
         loss.backward()
 
-    return interleaved({"ours": ours, "plain loop": plain}, repeats=31)
+    seconds = interleaved({"ours": ours, "plain loop": plain}, repeats=101)
+    return {
+        "ours_ms": 1e3 * seconds["ours"],
+        "plain_loop_ms": 1e3 * seconds["plain loop"],
+        "ratio": seconds["plain loop"] / seconds["ours"],
+    }
 
 
 def large_sparse():
@@ -128,6 +136,7 @@ def large_sparse():
 
 SINGLE = {"training": "permutation", "n_estimators": 1, "early_stopping": True}
 SPEED = {
+    "decoder step, training": decoder_steps,
     "bibtex, one member, early stopping": lambda: timed_fit("bibtex", **SINGLE),
     "bibtex, default": lambda: timed_fit("bibtex"),
     "delicious, one member": lambda: timed_fit(
@@ -138,20 +147,17 @@ SPEED = {
 
 
 def main():
-    seconds = decoder_steps()
-    rows = [
-        {
-            "case": "decoder step, training",
-            "ours_ms": 1e3 * seconds["ours"],
-            "plain_loop_ms": 1e3 * seconds["plain loop"],
-            "ratio": seconds["plain loop"] / seconds["ours"],
-        }
-    ]
-    for name in SPEED:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("cases", nargs="*", default=list(SPEED))
+    path, rows = RESULTS / "multilabel_speed.csv", {}
+    if path.exists():
+        with open(path, newline="") as file:
+            rows = {row["case"]: row for row in csv.DictReader(file)}
+    for name in parser.parse_args().cases:
         # a process of its own, for its peak of memory
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            rows.append({"case": name, **pool.apply(call, (name,))})
-        report("multilabel_speed", rows)
+            rows[name] = {"case": name, **pool.apply(call, (name,))}
+        report("multilabel_speed", list(rows.values()))
 
 
 def call(name):

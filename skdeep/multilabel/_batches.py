@@ -21,8 +21,8 @@ class LabelSetBatches:
         True sets; made dense one batch at a time.
 
     per_row : tuple of ndarray of shape (n_samples,)
-        Leverage in the first look, weight, and the group of members that must not learn
-        from the sample.
+        Leverage in the first look, and the group of members that must not learn from the
+        sample.
 
     batch_size : int
         Samples a batch; the last one may be smaller.
@@ -65,5 +65,5 @@ class LabelSetBatches:
             rows = batches[index]
             X = take_rows(self.X, rows, self.keep_sparse)
             Y = torch.from_numpy(self.Y[rows].toarray() > 0)
-            leverage, *rest = (torch.from_numpy(part[rows]) for part in self.per_row)
-            yield KnownRows(X, Y.float(), leverage), (Y, *rest)
+            leverage, outsiders = (torch.from_numpy(p[rows]) for p in self.per_row)
+            yield KnownRows(X, Y.float(), leverage), (Y, outsiders)

@@ -137,9 +137,10 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
     proba : {"auto", "path", "position", "head", "beam", "sample"}, default="auto"
         What `predict_proba` is. "path": probability to be taken at some step of the
         greedy path; "position": the sooner taken the higher; "head": the first look;
-        "beam": share of the beam that holds the label; "sample": share of `n_draws`
-        drawn sets, the one to choose where the numbers matter more than the ranking.
-        "auto" is the mean of the first four with the shares in `score_weights_`.
+        "beam": share of the beam that holds the label; "sample": probability to be in
+        the set, whatever the order, estimated along `n_draws` drawn chains; the one to
+        choose where the numbers matter, or for a chain without a first look. "auto" is
+        the mean of the first four with the shares in `score_weights_`.
 
     threshold : float or "auto", default="auto"
         Cut for ``decision="marginal"``; "auto" takes the best one for the F1 score of
@@ -153,7 +154,7 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         Greatest number of labels of an answer; None is that of the training.
 
     n_draws : int, default=32
-        Sets drawn for each row by ``proba="sample"``, and orders by `log_set_proba`.
+        Chains drawn for each row by ``proba="sample"``, and orders by `log_set_proba`.
 
     rescore_weight : float, default=0.5
         Weight of the logits of the head in the choice between the chains of a beam.
@@ -508,7 +509,6 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         go_on = go_on and hasattr(self, "module_")
         check_combinations(self)
         X, Y = self._validate_fit_data(X, y, classes, go_on)
-        weight = np.ones(X.shape[0], dtype=np.float32)
         rng = check_random_state(self.random_state)
         incremental = max_epochs is not None
         outsiders = hold_out(self, X.shape[0], incremental, rng)
@@ -520,13 +520,11 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         leverage = np.zeros(X.shape[0], dtype=np.float32)
         if module.look is not None and not (go_on and incremental):
             with torch.no_grad():
-                leverage = solve_first_look(
-                    module.look, module.scaler, X, Y, weight, rng
-                )
+                leverage = solve_first_look(module.look, module.scaler, X, Y, rng)
         batches = LabelSetBatches(
             X,
             Y,
-            (leverage, weight, outsiders),
+            (leverage, outsiders),
             resolve_batch_size(self, X.shape[0]),
             generator=generator,
             keep_sparse=takes_sparse(module),

@@ -196,9 +196,44 @@ def draw(walk, n_steps, generator=None):
     log_proba : tensor of shape (B,)
         Of the chain, stop included if it was reached.
     """
-    n_labels = walk.stop
-    stopped = walk.taken[:, n_labels]
     symbols, total = [], 0
+    for log_proba, chosen, stopped in _go_on(walk, n_steps, generator):
+        gain = log_proba.gather(1, chosen[:, None])[:, 0]
+        total = total + gain.masked_fill(stopped, 0)
+        symbols.append(chosen)
+    return torch.stack(symbols, 1), total
+
+
+def draw_inclusion(walk, n_steps, generator):
+    """Probability of each label to be taken at some step of a drawn chain.
+
+    Parameters
+    ----------
+    walk : Walk
+        At its start.
+
+    n_steps : int
+        Greatest number of steps, the stop included.
+
+    generator : torch.Generator
+        Draws each symbol by its probability.
+
+    Returns
+    -------
+    proba : tensor of shape (B, L)
+        Sum over the steps of the chain, each before its symbol is known. The mean over
+        many chains is the probability to be in the set, with less noise than the share
+        of the chains that hold the label; of one chain it may be more than 1.
+    """
+    total = 0
+    for log_proba, _, stopped in _go_on(walk, n_steps, generator):
+        total = total + log_proba.exp().masked_fill(stopped[:, None], 0)
+    return total[:, : walk.stop]
+
+
+def _go_on(walk, n_steps, generator):
+    """Log-probabilities, symbol and who had stopped before, step by step."""
+    stopped = walk.taken[:, walk.stop]
     for _ in range(n_steps):
         log_proba = walk.log_proba()
         if generator is None:
@@ -206,15 +241,12 @@ def draw(walk, n_steps, generator=None):
         else:
             noise = torch.empty_like(log_proba).exponential_(generator=generator)
             chosen = (log_proba - noise.log()).argmax(1)
-        chosen = chosen.masked_fill(stopped, n_labels)
-        gain = log_proba.gather(1, chosen[:, None])[:, 0]
-        total = total + gain.masked_fill(stopped, 0)
-        symbols.append(chosen)
+        chosen = chosen.masked_fill(stopped, walk.stop)
+        yield log_proba, chosen, stopped
         walk.take(chosen)
-        stopped = stopped | (chosen == n_labels)
+        stopped = stopped | (chosen == walk.stop)
         if bool(stopped.all()):
             break
-    return torch.stack(symbols, 1), total
 
 
 class Beam(NamedTuple):

@@ -108,7 +108,7 @@ def _sum_rows(columns, table, starts, values):
     )
 
 
-def solve_first_look(look, scaler, X, Y, weight, rng):
+def solve_first_look(look, scaler, X, Y, rng):
     """Set the weights of a first look.
 
     Parameters
@@ -124,9 +124,6 @@ def solve_first_look(look, scaler, X, Y, weight, rng):
 
     Y : CSR matrix of shape (n_samples, n_labels)
         Their sets.
-
-    weight : ndarray of shape (n_samples,), dtype float32
-        Weights of the samples.
 
     rng : RandomState
         Source of the random features.
@@ -152,7 +149,7 @@ def solve_first_look(look, scaler, X, Y, weight, rng):
         for width in WIDTHS:
             scaled = directions * np.sqrt(2 * width / X.shape[1])
             look.projection.copy_(torch.from_numpy(scaled))
-            found = _ridge(_fourier_blocks(look, scaler, X), n_hidden, Y, weight)
+            found = _ridge(_fourier_blocks(look, scaler, X), n_hidden, Y)
             if best is None or found.error < best[0].error:
                 best = found, look.projection.clone()
         found, projection = best
@@ -165,12 +162,9 @@ def solve_first_look(look, scaler, X, Y, weight, rng):
         look.place.copy_(torch.from_numpy(place))
         factor = float(scaler.factor)
         rarity = np.log((1 + X.shape[0]) / (1 + n_rows[columns])) + 1  # "idf"
-        found, power = (
-            _ridge(_column_blocks(X, columns, factor), n_hidden, Y, weight),
-            0,
-        )
+        found, power = _ridge(_column_blocks(X, columns, factor), n_hidden, Y), 0
         other = _column_blocks(X, columns, factor * rarity, normalize=True)
-        other = _ridge(other, n_hidden, Y, weight)
+        other = _ridge(other, n_hidden, Y)
         if other.error < found.error:
             found, power = other, 1
         look.column_weight.zero_()
@@ -220,19 +214,17 @@ class _Ridge(NamedTuple):
     scale: tuple
 
 
-def _ridge(blocks, n_hidden, Y, weight):
+def _ridge(blocks, n_hidden, Y):
     """Solve for all penalties by one eigendecomposition, and take the best."""
     n_samples, n_labels = Y.shape
-    total = weight.sum(dtype=np.float64)
-    mean_y = (weight @ Y).astype(np.float64) / total
-    mean_x = sum(weight[rows] @ values for rows, values in blocks()) / total
-    eigenvalues, vectors = _principal_axes(blocks, mean_x, weight, n_samples)
+    mean_y = Y.sum(0) / n_samples
+    mean_x = sum(values.sum(0) for _, values in blocks()) / n_samples
+    eigenvalues, vectors = _principal_axes(blocks, mean_x, n_samples)
     moment = np.zeros((n_hidden, n_labels))
     for rows, values in blocks():
-        truth = (Y[rows].toarray() - mean_y) * weight[rows, None]
-        moment += (values - mean_x).T @ truth
+        moment += (values - mean_x).T @ (Y[rows].toarray() - mean_y)
     rotated = vectors.T @ moment
-    penalties = np.array(PENALTIES) * max(eigenvalues.sum() / total, 1e-12)
+    penalties = np.array(PENALTIES) * max(eigenvalues.sum() / n_samples, 1e-12)
     shrunk = [rotated / (eigenvalues + penalty)[:, None] for penalty in penalties]
     errors = np.zeros(len(penalties))
     leverages = np.zeros((len(penalties), n_samples))
@@ -240,11 +232,11 @@ def _ridge(blocks, n_hidden, Y, weight):
         values = (values - mean_x) @ vectors
         truth = Y[rows].toarray() - mean_y
         for index, penalty in enumerate(penalties):
-            share = (values**2) @ (1 / (eigenvalues + penalty)) + 1 / total
-            share = np.minimum(share * weight[rows], 0.99)
+            share = (values**2) @ (1 / (eigenvalues + penalty)) + 1 / n_samples
+            share = np.minimum(share, 0.99)
             leverages[index, rows] = share
             missed = (truth - values @ shrunk[index]) / (1 - share)[:, None]
-            errors[index] += weight[rows] @ (missed**2).sum(1)
+            errors[index] += (missed**2).sum()
     best = int(errors.argmin())
     coefficients = vectors @ shrunk[best]
     bias = mean_y - mean_x @ coefficients
@@ -259,19 +251,18 @@ def _ridge(blocks, n_hidden, Y, weight):
     return _Ridge(errors[best], coefficients, bias, leverages[best], scale)
 
 
-def _principal_axes(blocks, mean, weight, n_samples):
-    """Eigenvalues and eigenvectors of the weighted sum of squares of the features."""
+def _principal_axes(blocks, mean, n_samples):
+    """Eigenvalues and eigenvectors of the sum of squares of the features."""
     n_hidden = len(mean)
     if n_samples < n_hidden:  # the same numbers from the smaller products of the rows
-        root = np.sqrt(weight, dtype=np.float64)[:, None]
-        rows = np.concatenate([values - mean for _, values in blocks()]) * root
+        rows = np.concatenate([values - mean for _, values in blocks()])
         eigenvalues, left = scipy.linalg.eigh(rows @ rows.T, check_finite=False)
         used = eigenvalues > 1e-10 * max(eigenvalues[-1], 1e-300)
         return eigenvalues[used], rows.T @ (left[:, used] / eigenvalues[used] ** 0.5)
     gram = np.zeros((n_hidden, n_hidden))
-    for rows, values in blocks():
+    for _, values in blocks():
         values = values - mean
-        gram += (values * weight[rows, None]).T @ values
+        gram += values.T @ values
     eigenvalues, vectors = scipy.linalg.eigh(gram, overwrite_a=True, check_finite=False)
     return np.maximum(eigenvalues, 0), vectors
 

@@ -13,7 +13,7 @@ from skdeep.multilabel._decisions import (
     sets_of_chains,
     vote,
 )
-from skdeep.multilabel._decode import Walk, draw, follow, search_beam
+from skdeep.multilabel._decode import Walk, draw, draw_inclusion, follow, search_beam
 from skdeep.multilabel._modules import KnownRows, takes_sparse
 
 
@@ -56,7 +56,7 @@ class Inference:
         Cut for "marginal".
 
     n_draws : int
-        Sets drawn for "sample".
+        Chains drawn for "sample".
 
     rescore_weight : float
         Weight of the heads in the choice between the chains of a beam.
@@ -222,7 +222,7 @@ class Inference:
     def scores(self, contexts):
         """Scores of the labels in [0, 1]: (B, L)."""
         if self.proba == "sample":
-            return self.sample(contexts, self.n_draws).mean(1)
+            return self.inclusion(contexts, self.n_draws)
         parts = self.parts(contexts, [weight > 0 for weight in self.score_weights])
         pairs = zip(self.score_weights, parts)
         scores = sum(weight * part for weight, part in pairs if part is not None)
@@ -233,18 +233,31 @@ class Inference:
     def sample(self, contexts, n_draws):
         """Sets drawn from the members in turn, or from all of them: (B, n_draws, L)."""
         n_rows = len(contexts[0].head)
-        walks = self.walks(contexts)
         out = contexts[0].head.new_zeros(n_rows, n_draws, self.n_labels)
-        for index, walk in enumerate(walks):
-            mine = range(index, n_draws, len(walks))
-            if len(mine) == 0:
-                continue
-            rows = torch.arange(n_rows, device=self.device)
-            walk.keep(rows.repeat_interleave(len(mine)))
+        for mine, walk in self._walks_to_draw(contexts, n_draws):
             symbols, _ = draw(walk, self.n_labels + 1, self.generator)
             flags = sets_of_chains(symbols, self.n_labels).unflatten(0, (n_rows, -1))
             out[:, mine] = flags.to(out.dtype)
         return out
+
+    def inclusion(self, contexts, n_draws):
+        """Probability to be in a set, estimated along drawn chains: (B, L)."""
+        n_rows, total = len(contexts[0].head), 0
+        for _, walk in self._walks_to_draw(contexts, n_draws):
+            proba = draw_inclusion(walk, self.n_labels + 1, self.generator)
+            total = total + proba.unflatten(0, (n_rows, -1)).sum(1)
+        return (total / n_draws).clamp(max=1)
+
+    def _walks_to_draw(self, contexts, n_draws):
+        """Of each walk the numbers of its draws, and the walk for all of them."""
+        n_rows = len(contexts[0].head)
+        walks = self.walks(contexts)
+        for index, walk in enumerate(walks):
+            mine = range(index, n_draws, len(walks))
+            if len(mine):
+                rows = torch.arange(n_rows, device=self.device)
+                walk.keep(rows.repeat_interleave(len(mine)))
+                yield mine, walk
 
     def sets(self, contexts):
         """Decided sets: bool (B, L)."""

@@ -200,10 +200,9 @@ class ChainNet(nn.Module):
         logits : tensor of shape (B, L + 1)
             Not masked.
         """
-        n_gates = 3 * self.hidden_size
-        state = self._cell(label_part[:, :n_gates] + context.gates, state)
-        read = label_part[:, n_gates:] + context.readout
-        return state, self._read_out(state, read, context.head)
+        gates, read = self._gates_and_read(label_part)
+        state = self._cell(gates + context.gates, state)
+        return state, self._read_out(state, read + context.readout, context.head)
 
     def teacher_force(self, context, symbols):
         """Logits of all steps of given chains.
@@ -234,23 +233,30 @@ class ChainNet(nn.Module):
         else:
             vectors = F.embedding(before, F.pad(self.embedding, (0, 0, 0, 1)))
             parts = row_linear(vectors, self.label_weight)
-        n_gates = 3 * self.hidden_size
-        gates = parts[..., :n_gates] + context.gates[:, None]
+        gates, read = self._gates_and_read(parts)
+        gates = gates + context.gates[:, None]
         state, states = context.state, []
         for gate in gates.unbind(1):
             state = self._cell(gate, state)
             states.append(state)
         states = torch.stack(states, 1)
-        read = parts[..., n_gates:] + context.readout[:, None]
+        read = read + context.readout[:, None]
         return self._read_out(states, read, context.head[:, None]), states
+
+    def _gates_and_read(self, label_part):
+        # (..., 3H + E) -> (..., 3H), (..., E); one split has a cheaper gradient than two
+        # slices, which fill a tensor of zeros each
+        return label_part.split([3 * self.hidden_size, self.embedding.shape[1]], dim=-1)
 
     def _cell(self, gates, state):
         """Gated recurrent unit, with the part of its input ready in `gates`."""
-        n_both = 2 * self.hidden_size
-        own = row_linear(state, self.state_weight, self.state_bias)
-        both = torch.sigmoid(gates[:, :n_both] + own[:, :n_both])
-        reset, keep = both.chunk(2, dim=1)
-        new = torch.tanh(torch.addcmul(gates[:, n_both:], reset, own[:, n_both:]))
+        sizes = [2 * self.hidden_size, self.hidden_size]
+        own, own_new = row_linear(state, self.state_weight, self.state_bias).split(
+            sizes, dim=1
+        )
+        both, new = gates.split(sizes, dim=1)
+        reset, keep = torch.sigmoid(both + own).chunk(2, dim=1)
+        new = torch.tanh(torch.addcmul(new, reset, own_new))
         return torch.lerp(new, state, keep)
 
     def _read_out(self, state, read, head):

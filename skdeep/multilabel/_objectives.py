@@ -96,9 +96,9 @@ class ChainLoss(nn.Module):
         encoded : list of (ChainNet, Context)
             From `ChainEnsemble`.
 
-        target : (tensor of shape (B, L), tensor of shape (B,), tensor of shape (B,))
-            True sets as booleans, weights of the samples, and the group of members that
-            must not learn from each.
+        target : (tensor of shape (B, L), tensor of shape (B,))
+            True sets as booleans, and the group of members that must not learn from each
+            sample.
 
         Returns
         -------
@@ -107,24 +107,24 @@ class ChainLoss(nn.Module):
         parts : dict of str to tensor of shape ()
             Means over the members.
         """
-        Y, weights, outsiders = target
+        Y, outsiders = target
         parts = {"chain_loss": [], "head_loss": [], "reward": []}
         total = 0
         groups = group_of_members(len(encoded))
         for index, (net, context) in enumerate(encoded):
-            weight = weights * (outsiders != int(groups[index]))
+            mine = outsiders != int(groups[index])
             if net.has_head:
-                head = head_loss(context.head, Y, weight)
+                head = head_loss(context.head, Y, mine)
                 parts["head_loss"].append(head)
                 total = total + self.settings.aux_weight * head
             objective = self.objectives[index]
             if objective == "head":
                 continue
-            chain = self._chain_loss(objective, net, context, Y, weight)
+            chain = self._chain_loss(objective, net, context, Y, mine)
             parts["chain_loss"].append(chain)
             total = total + chain
             if objective == "reinforce" and self._reinforces():
-                loss, reward = self._policy_loss(index, net, context, Y, weight)
+                loss, reward = self._policy_loss(index, net, context, Y, mine)
                 total = total + self.settings.rl_weight * loss
                 total = total - (1 - self.settings.ml_weight) * chain
                 parts["reward"].append(reward)
@@ -135,9 +135,9 @@ class ChainLoss(nn.Module):
     def _reinforces(self):
         return self.n_steps_done >= self.settings.n_warmup_steps
 
-    def _chain_loss(self, objective, net, context, Y, weight):
+    def _chain_loss(self, objective, net, context, Y, mine):
         if objective == "ocd":
-            return self._completion_loss(net, context, Y, weight)
+            return self._completion_loss(net, context, Y, mine)
         if objective == "order":
             keys = keys_of_fixed_order(self.label_order, Y)
         else:
@@ -151,7 +151,7 @@ class ChainLoss(nn.Module):
             gain = log_proba.gather(2, symbols[..., None])[..., 0]
         # not over the steps of this batch: batches hold sets of like size, and those of
         # small sets would count more
-        return -row_mean(gain, alive, weight) / self.settings.n_tokens
+        return -row_mean(gain, alive, mine) / self.settings.n_tokens
 
     def _log_proba(self, net, context, symbols, limits=None):
         """Log-probabilities of all symbols at each step of given chains, and states."""
@@ -171,7 +171,7 @@ class ChainLoss(nn.Module):
         sampled = self.settings.rollout == "sample"
         return draw(walk, n_steps, self.generator if sampled else None)[0]
 
-    def _completion_loss(self, net, context, Y, weight):
+    def _completion_loss(self, net, context, Y, mine):
         """Optimal completion distillation, along chains drawn from the model."""
         with torch.no_grad():
             walk = Walk([net], [context.detach()], self.settings.limits)
@@ -180,9 +180,9 @@ class ChainLoss(nn.Module):
         wanted = still_missing(symbols, Y).to(log_proba.dtype)
         wanted = wanted / wanted.sum(-1, keepdim=True)
         gain = (wanted * log_proba.clamp(min=-30)).sum(-1)
-        return -token_mean(gain, alive_steps(symbols, net.n_labels), weight)
+        return -token_mean(gain, alive_steps(symbols, net.n_labels), mine)
 
-    def _policy_loss(self, index, net, context, Y, weight):
+    def _policy_loss(self, index, net, context, Y, mine):
         """Policy gradient over chains drawn from the model."""
         settings = self.settings
         rows = torch.arange(len(Y), device=Y.device).repeat_interleave(settings.n_draws)
@@ -206,11 +206,11 @@ class ChainLoss(nn.Module):
             base = self._baseline(net, context, Y, total, limits)
             if settings.baseline == "value":
                 value = states.detach() @ self.value[index, :-1] + self.value[index, -1]
-                critic = 0.5 * token_mean((value - future) ** 2, alive, weight[rows])
+                critic = 0.5 * token_mean((value - future) ** 2, alive, mine[rows])
                 base = value.detach()
             gain = log_proba.gather(2, symbols[..., None])[..., 0] * (future - base)
         gain = gain + settings.entropy * entropy(log_proba)
-        loss = critic - token_mean(gain, alive, weight[rows])
+        loss = critic - token_mean(gain, alive, mine[rows])
         return loss, total.mean()
 
     def _baseline(self, net, context, Y, total, limits):
@@ -235,23 +235,22 @@ def group_of_members(n_members):
     return np.minimum(np.arange(n_members) // 2, n_groups - 1)
 
 
-def head_loss(head, Y, weight):
+def head_loss(head, Y, mine):
     """Binary cross-entropy of the head, summed over labels, averaged over samples."""
     loss = F.binary_cross_entropy_with_logits(head, Y.to(head.dtype), reduction="none")
-    return (loss.sum(1) * weight).sum() / weight.sum().clamp(min=1e-12)
+    return (loss.sum(1) * mine).sum() / mine.sum().clamp(min=1)
 
 
-def token_mean(values, alive, weight):
-    """Weighted mean over the steps of all samples."""
-    weights = alive * weight[:, None]
-    total = (values.masked_fill(~alive, 0) * weights).sum()
-    return total / weights.sum().clamp(min=1e-12)
+def token_mean(values, alive, mine):
+    """Mean over the steps of all samples that count."""
+    counted = alive & mine[:, None]
+    return values.masked_fill(~counted, 0).sum() / counted.sum().clamp(min=1)
 
 
-def row_mean(values, alive, weight):
-    """Weighted mean over the samples of the sum over their steps."""
-    total = values.masked_fill(~alive, 0).sum(1) * weight
-    return total.sum() / weight.sum().clamp(min=1e-12)
+def row_mean(values, alive, mine):
+    """Mean over the samples that count of the sum over their steps."""
+    counted = alive & mine[:, None]
+    return values.masked_fill(~counted, 0).sum() / mine.sum().clamp(min=1)
 
 
 def taken_before(symbols, n_labels):

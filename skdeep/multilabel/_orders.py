@@ -38,7 +38,7 @@ def fixed_order(order, frequency, rng):
             return rng.permutation(len(frequency))
         sign = -1 if order == "frequent" else 1
         return np.argsort(sign * frequency, kind="stable")
-    return np.asarray(order, dtype=np.int64)
+    return np.array(order, dtype=np.int64)  # not the array of the user
 
 
 def check_permutation(order, n_labels):

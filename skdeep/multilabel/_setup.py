@@ -22,16 +22,26 @@ from skdeep.multilabel._orders import (
 from skdeep.multilabel._rewards import REWARDS
 from skdeep.multilabel._tuning import VALIDATION_METRICS
 from skdeep.nn import make_module, start_module
-from skdeep.utils._params import Interval, ListOf, StrOptions
+from skdeep.utils._params import HasMethods, Interval, ListOf, StrOptions
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 _SHARE = Interval(Real, 0, 1, closed="left")
 _WEIGHT = Interval(Real, 0, None, closed="left")
 
 
+class _Sequence(HasMethods):
+    """Lists, arrays, ranges, columns of a frame, but no text."""
+
+    def accepts(self, value):
+        return super().accepts(value) and not isinstance(value, str)
+
+    def __str__(self):
+        return "a sequence of ints"
+
+
 CONSTRAINTS = {
     **BaseDeepEstimator._parameter_constraints,
-    "order": [StrOptions(ORDERS), list, tuple, np.ndarray, None],
+    "order": [StrOptions(ORDERS), _Sequence("__len__", "__getitem__"), None],
     "training": [StrOptions({"mixed", *OBJECTIVES})],
     "n_estimators": [_COUNT],
     "joint_decoding": ["boolean"],

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 import torch
 from numpy.testing import assert_array_equal
 from refusals import assert_refused, forbid_training
+from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.preprocessing import MultiLabelBinarizer
 from tiny_chains import few_rows, small
@@ -372,6 +373,9 @@ ORDERS = {
     "R311 ragged": ([[0], [1, 2], 3, 4], "'order' parameter", "4 labels"),
     "R311 matrix": (np.arange(4)[None], "'order' parameter", r"shape \(1, 4\)"),
     "R311 nothing": ([], "'order' parameter", "4 labels", "0 entries"),
+    "R311 short range": (range(3), "'order' parameter", "4 labels", "3 entries"),
+    "R311 unknown name": ("easy", "'order' parameter", "'dynamic'", "Got 'easy'"),
+    "R311 one number": (3, "'order' parameter", "a sequence of ints", "Got 3"),
 }
 
 
@@ -451,9 +455,25 @@ def test_parameters_that_contradict_each_other_are_refused(row, data, monkeypatc
     assert_refused(estimator, lambda: estimator.fit(*data), *words, error=error)
 
 
-def test_arrays_of_an_order_are_taken(data):
-    estimator = small(order=np.array([2, 0, 3, 1]), max_epochs=1).fit(*data)
-    assert estimator.label_order_.tolist() == [2, 0, 3, 1]
+SEQUENCES = {
+    "array": np.array([2, 0, 3, 1]),
+    "tuple": (2, 0, 3, 1),
+    "series": pd.Series([2, 0, 3, 1], index=list("abcd")),
+    "range": range(4),
+    "range from the end": range(3, -1, -1),
+}
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_every_sequence_of_label_numbers_is_an_order_like_its_list(kind, data):
+    order = SEQUENCES[kind]
+    estimator = clone(small(order=order, max_epochs=1))
+    assert type(estimator.get_params()["order"]) is type(order)
+    found = estimator.fit(*data)
+    listed = small(order=list(order), max_epochs=1).fit(*data)
+    assert_array_equal(found.label_order_, listed.label_order_)
+    assert found.label_order_.dtype == np.int64
+    assert_array_equal(found.predict_proba(data[0]), listed.predict_proba(data[0]))
 
 
 METHODS = [

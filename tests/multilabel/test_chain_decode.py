@@ -13,7 +13,7 @@ from tiny_chains import (
     step_log_proba,
 )
 
-from skdeep.multilabel._decode import Walk, draw, follow, search_beam
+from skdeep.multilabel._decode import Walk, draw, draw_inclusion, follow, search_beam
 
 L = 3
 
@@ -107,6 +107,32 @@ def test_draws_end_within_the_given_steps(nets):
     symbols, _ = draw(start(nets, random_rows(50)), 2, torch.Generator().manual_seed(0))
     assert symbols.shape == (50, 2)
     assert (symbols < L).all(1).any()  # some have not stopped
+
+
+def test_inclusion_sums_the_probabilities_along_a_drawn_chain(nets):
+    X = random_rows(20)
+    symbols, _ = draw(start(nets, X), L + 1, torch.Generator().manual_seed(5))
+    found = draw_inclusion(start(nets, X), L + 1, torch.Generator().manual_seed(5))
+    for row, x in enumerate(X):
+        chain = [label for label in symbols[row].tolist() if label < L]
+        expected = torch.zeros(L).double()
+        walk = start(nets, x[None])
+        for symbol in [*chain, L]:  # at each step before its symbol is known
+            expected += walk.log_proba()[0, :L].exp()
+            walk.take(torch.tensor([symbol]))
+        assert_allclose(found[row].detach(), expected.detach())
+
+
+def test_mean_inclusion_is_the_probability_to_be_in_the_set(nets):
+    x, n_draws = random_rows(1)[0], 5000
+    walk = start(nets, x.expand(n_draws, -1))
+    found = draw_inclusion(walk, L + 1, torch.Generator().manual_seed(0)).detach()
+    chains = table_of_chains(nets, x).items()
+    for label in range(L):
+        exact = sum(np.exp(value) for chain, value in chains if label in chain)
+        error = found[:, label].std() / n_draws**0.5
+        assert abs(found[:, label].mean() - exact) < 4 * error
+        assert found[:, label].var() < exact * (1 - exact)  # than of counted labels
 
 
 def test_nothing_but_stops_follows_a_stop(nets):

@@ -26,18 +26,17 @@ def dense_data(seed=0, n_samples=N):
     rng = np.random.RandomState(seed)
     X = rng.normal(size=(n_samples, D)).astype(np.float32)
     Y = (X @ rng.normal(size=(D, 3)) + 0.7 * rng.normal(size=(n_samples, 3))) > 0.3
-    weight = rng.uniform(0.2, 3, size=n_samples).astype(np.float32)
-    return X, sp.csr_array(Y.astype(np.int64)), weight
+    return X, sp.csr_array(Y.astype(np.int64))
 
 
 def sparse_data(seed=0):
-    X, Y, weight = dense_data(seed)
+    X, Y = dense_data(seed)
     X = np.where(np.abs(X) > 0.5, X, 0)
     X[4] = 0
-    return sp.csr_array(X), Y, weight
+    return sp.csr_array(X), Y
 
 
-def solve(X, Y, weight, n_hidden, factor=1.0, seed=0):
+def solve(X, Y, n_hidden, factor=1.0, seed=0):
     """A solved first look, its scaler and the leverages."""
     sparse = sp.issparse(X)
     look = FirstLook(X.shape[1], n_hidden, Y.shape[1], not sparse)
@@ -46,7 +45,7 @@ def solve(X, Y, weight, n_hidden, factor=1.0, seed=0):
     scaler.factor.fill_(factor)
     rng = np.random.RandomState(seed)
     with torch.no_grad():
-        leverage = solve_first_look(look, scaler, X, Y, weight, rng)
+        leverage = solve_first_look(look, scaler, X, Y, rng)
     return look, scaler, leverage
 
 
@@ -64,36 +63,34 @@ def weightings_of(X, factor):
     return factor * values, values * rarity / np.maximum(lengths, 1e-12)
 
 
-def fit_ridge(Z, Y, weight, penalty):
-    """Coefficients and intercept of a weighted ridge regression."""
-    mean_z = np.average(Z, axis=0, weights=weight)
-    mean_y = np.average(Y, axis=0, weights=weight)
-    centred = (Z - mean_z) * weight[:, None]
-    gram = centred.T @ (Z - mean_z) + penalty * np.eye(Z.shape[1])
+def fit_ridge(Z, Y, penalty):
+    """Coefficients and intercept of a ridge regression."""
+    mean_z, mean_y = Z.mean(0), Y.mean(0)
+    centred = Z - mean_z
+    gram = centred.T @ centred + penalty * np.eye(Z.shape[1])
     slopes = np.linalg.solve(gram, centred.T @ (Y - mean_y))
     return slopes, mean_y - mean_z @ slopes
 
 
-def refits(Z, Y, weight, penalty):
+def refits(Z, Y, penalty):
     """Prediction of each row by a ridge regression that has not seen it."""
     found = np.empty(Y.shape)
     for row in range(len(Z)):
         others = np.arange(len(Z)) != row
-        slopes, offset = fit_ridge(Z[others], Y[others], weight[others], penalty)
+        slopes, offset = fit_ridge(Z[others], Y[others], penalty)
         found[row] = Z[row] @ slopes + offset
     return found
 
 
-def penalties_of(Z, weight):
+def penalties_of(Z):
     """The grid, times the mean squared length of a centred row."""
-    mean = np.average(Z, axis=0, weights=weight)
-    return np.array(PENALTIES) * np.average(((Z - mean) ** 2).sum(1), weights=weight)
+    return np.array(PENALTIES) * ((Z - Z.mean(0)) ** 2).sum(1).mean()
 
 
-def best_refit(Z, Y, weight):
-    """Left-out predictions at the best penalty, its index, its weighted error."""
-    tried = [refits(Z, Y, weight, penalty) for penalty in penalties_of(Z, weight)]
-    errors = [weight @ ((found - Y) ** 2).sum(1) for found in tried]
+def best_refit(Z, Y):
+    """Left-out predictions at the best penalty, its index, its error."""
+    tried = [refits(Z, Y, penalty) for penalty in penalties_of(Z)]
+    errors = [((found - Y) ** 2).sum() for found in tried]
     best = int(np.argmin(errors))
     return tried[best], best, errors[best]
 
@@ -108,26 +105,20 @@ def left_out_opinion(look, scaler, X, Y, leverage):
     return (logits - offset) / slope
 
 
-@pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("n_hidden", [8, 40])  # fewer than rows, and more
-def test_opinion_about_a_training_row_is_that_of_a_refit_without_it(weighted, n_hidden):
-    X, Y, weight = dense_data()
-    if not weighted:
-        weight = np.ones_like(weight)
-    look, scaler, leverage = solve(X, Y, weight, n_hidden, factor=1.5)
-    expected, _, _ = best_refit(features_of(look, scaler, X), Y.toarray(), weight)
+def test_opinion_about_a_training_row_is_that_of_a_refit_without_it(n_hidden):
+    X, Y = dense_data()
+    look, scaler, leverage = solve(X, Y, n_hidden, factor=1.5)
+    expected, _, _ = best_refit(features_of(look, scaler, X), Y.toarray())
     found = left_out_opinion(look, scaler, X, Y, leverage)
     assert_allclose(found, expected, atol=2e-4)
 
 
-@pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("seed", [0, 2])
-def test_opinion_about_a_sparse_row_is_that_of_the_better_refit(weighted, seed):
-    X, Y, weight = sparse_data(seed)
-    if not weighted:
-        weight = np.ones_like(weight)
-    look, scaler, leverage = solve(X, Y, weight, n_hidden=D, factor=1.5)
-    tried = [best_refit(Z, Y.toarray(), weight) for Z in weightings_of(X, 1.5)]
+def test_opinion_about_a_sparse_row_is_that_of_the_better_refit(seed):
+    X, Y = sparse_data(seed)
+    look, scaler, leverage = solve(X, Y, n_hidden=D, factor=1.5)
+    tried = [best_refit(Z, Y.toarray()) for Z in weightings_of(X, 1.5)]
     errors = [error for *_, error in tried]
     best = int(np.argmin(errors))
     assert look.power == best
@@ -138,17 +129,17 @@ def test_opinion_about_a_sparse_row_is_that_of_the_better_refit(weighted, seed):
 def test_both_weightings_of_columns_are_chosen_where_they_are_better():
     powers = []
     for seed in range(6):
-        X, Y, weight = sparse_data(seed)
-        powers.append(solve(X, Y, weight, n_hidden=D)[0].power.item())
+        X, Y = sparse_data(seed)
+        powers.append(solve(X, Y, n_hidden=D)[0].power.item())
     assert set(powers) == {0, 1}
 
 
 def test_opinion_about_a_new_row_is_that_of_the_full_fit():
-    X, Y, weight = dense_data()
-    look, scaler, _ = solve(X, Y, weight, n_hidden=8)
+    X, Y = dense_data()
+    look, scaler, _ = solve(X, Y, n_hidden=8)
     Z = features_of(look, scaler, X)
-    _, best, _ = best_refit(Z, Y.toarray(), weight)
-    model = Ridge(alpha=penalties_of(Z, weight)[best]).fit(Z, Y.toarray(), weight)
+    _, best, _ = best_refit(Z, Y.toarray())
+    model = Ridge(alpha=penalties_of(Z)[best]).fit(Z, Y.toarray())
     new = dense_data(seed=1)[0]
     slope, offset = look.scale.tolist()
     with torch.no_grad():
@@ -158,10 +149,10 @@ def test_opinion_about_a_new_row_is_that_of_the_full_fit():
 
 
 def test_width_of_the_kernel_has_the_least_left_out_error():
-    X, Y, weight = dense_data()
+    X, Y = dense_data()
     n_hidden, widths = 20, set()
     for seed in (0, 2):
-        look, scaler, _ = solve(X, Y, weight, n_hidden, seed=seed)
+        look, scaler, _ = solve(X, Y, n_hidden, seed=seed)
         rng = np.random.RandomState(seed)
         directions = rng.normal(size=(n_hidden, D))
         phase = rng.uniform(0, 2 * np.pi, size=n_hidden)
@@ -169,7 +160,7 @@ def test_width_of_the_kernel_has_the_least_left_out_error():
         for width in WIDTHS:
             angles = X @ (directions * np.sqrt(2 * width / D)).T + phase
             Z = np.cos(angles) * np.sqrt(2 / n_hidden)
-            errors.append(best_refit(Z, Y.toarray(), weight)[2])
+            errors.append(best_refit(Z, Y.toarray())[2])
         best = WIDTHS[int(np.argmin(errors))]
         scale = np.sqrt(2 * best / D)
         assert_allclose(look.projection, scale * directions, rtol=1e-5)
@@ -178,8 +169,8 @@ def test_width_of_the_kernel_has_the_least_left_out_error():
 
 
 def test_fourier_features_approximate_the_gaussian_kernel():
-    X, Y, weight = dense_data()
-    look, scaler, _ = solve(X, Y, weight, n_hidden=400)
+    X, Y = dense_data()
+    look, scaler, _ = solve(X, Y, n_hidden=400)
     Z = features_of(look, scaler, X)
     squared = ((X[:, None] - X[None]) ** 2).sum(-1)
     errors = [np.abs(Z @ Z.T - np.exp(-w * squared / D)).max() for w in WIDTHS]
@@ -189,17 +180,16 @@ def test_fourier_features_approximate_the_gaussian_kernel():
 
 @pytest.mark.parametrize("make_data", [dense_data, sparse_data])
 def test_leverages_add_up_to_the_degrees_of_freedom(make_data):
-    X, Y, weight = make_data()
-    look, scaler, leverage = solve(X, Y, weight, n_hidden=D)
+    X, Y = make_data()
+    look, scaler, leverage = solve(X, Y, n_hidden=D)
     if sp.issparse(X):
         Z = weightings_of(X, 1.0)[int(look.power)]
     else:
         Z = features_of(look, scaler, X)
-    _, best, _ = best_refit(Z, Y.toarray(), weight)
-    mean = np.average(Z, axis=0, weights=weight)
-    gram = ((Z - mean).T * weight) @ (Z - mean)
-    eigenvalues = np.linalg.eigvalsh(gram)
-    penalty = penalties_of(Z, weight)[best]
+    _, best, _ = best_refit(Z, Y.toarray())
+    centred = Z - Z.mean(0)
+    eigenvalues = np.linalg.eigvalsh(centred.T @ centred)
+    penalty = penalties_of(Z)[best]
     expected = 1 + (eigenvalues / (eigenvalues + penalty)).sum()  # 1: the intercept
     assert leverage.sum() == pytest.approx(expected, rel=1e-5)
     assert (leverage > 0).all()
@@ -208,21 +198,21 @@ def test_leverages_add_up_to_the_degrees_of_freedom(make_data):
 
 @pytest.mark.parametrize("n_hidden", [8, 40])
 def test_rows_in_many_slices_count_like_rows_in_one(n_hidden):
-    _, Y, weight = dense_data()
+    _, Y = dense_data()
     Z = np.random.RandomState(0).normal(size=(N, n_hidden))
     parts = [slice(0, 7), slice(7, 20), slice(20, N)]
-    whole = _ridge(lambda: iter([(slice(0, N), Z.copy())]), n_hidden, Y, weight)
-    split = _ridge(lambda: ((p, Z[p].copy()) for p in parts), n_hidden, Y, weight)
+    whole = _ridge(lambda: iter([(slice(0, N), Z.copy())]), n_hidden, Y)
+    split = _ridge(lambda: ((p, Z[p].copy()) for p in parts), n_hidden, Y)
     for one, other in zip(whole, split):
         assert_allclose(one, other, rtol=1e-6)
 
 
 def test_only_the_most_common_columns_take_part():
-    X, Y, weight = sparse_data()
+    X, Y = sparse_data()
     X = X.toarray()
     X[:, [1, 4]] = 0
     X[0, [1, 4]] = 1
-    look, scaler, _ = solve(sp.csr_array(X), Y, weight, n_hidden=D - 2)
+    look, scaler, _ = solve(sp.csr_array(X), Y, n_hidden=D - 2)
     assert look.place.tolist() == [0, 4, 1, 2, 4, 3]  # 4 is the row of zeros
     assert_array_equal(look.weight[-1], np.zeros(3))
     other = X.copy()
@@ -234,44 +224,31 @@ def test_only_the_most_common_columns_take_part():
 
 
 def test_columns_without_any_value_do_no_harm():
-    X, Y, weight = sparse_data()
+    X, Y = sparse_data()
     X = sp.csr_array(sp.hstack([X, sp.csr_array((N, 3), dtype=np.float32)]))
-    look, scaler, leverage = solve(X, Y, weight, n_hidden=D + 3)
+    look, scaler, leverage = solve(X, Y, n_hidden=D + 3)
     assert torch.isfinite(look.weight).all()
     assert np.isfinite(leverage).all()
 
 
 def test_identical_rows_do_no_harm():
-    X, Y, weight = dense_data()
-    look, scaler, leverage = solve(np.ones_like(X), Y, weight, n_hidden=8)
+    X, Y = dense_data()
+    look, scaler, leverage = solve(np.ones_like(X), Y, n_hidden=8)
     with torch.no_grad():
         found = look(scaler(torch.ones(1, D)))
     assert torch.isfinite(found).all()
-    assert_allclose(leverage, weight / weight.sum(), rtol=1e-4)
+    assert_allclose(leverage, 1 / N, rtol=1e-4)
 
 
 def test_label_of_every_row_and_label_of_no_row_do_no_harm():
-    X, Y, weight = dense_data()
+    X, Y = dense_data()
     Y = Y.toarray()
     Y[:, 0], Y[:, 1] = 1, 0
-    look, scaler, leverage = solve(X, sp.csr_array(Y), weight, n_hidden=8)
+    look, scaler, leverage = solve(X, sp.csr_array(Y), n_hidden=8)
     with torch.no_grad():
         found = look(scaler(torch.from_numpy(X)))
     assert (found[:, 0] > 0).all()
     assert (found[:, 1] < 0).all()
-
-
-def test_rows_without_weight_are_as_if_not_there():
-    X, Y, weight = dense_data()
-    weight[::3] = 0
-    some = weight > 0
-    look, scaler, leverage = solve(X, Y, weight, n_hidden=8)
-    other, _, expected = solve(X[some], Y[some], weight[some], n_hidden=8)
-    assert_allclose(leverage[some], expected, rtol=1e-5)
-    assert_array_equal(leverage[~some], 0)
-    assert_allclose(look.weight, other.weight, atol=1e-4)
-    # all honest predictions count in the scale, weighted or not
-    assert_allclose(look.bias, other.bias, atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(4))

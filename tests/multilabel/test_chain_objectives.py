@@ -27,7 +27,8 @@ from skdeep.multilabel._objectives import (
 )
 
 L = 4
-WEIGHTS = torch.tensor([1.0, 0.5, 2.0, 1.0, 0.25, 1.0]).double()
+OUTSIDERS = [-1, -1, 1, 0, -1, -1]  # the first group does not learn from row 3
+MINE = torch.tensor([True, True, True, False, True, True])
 
 
 def make_settings(**options):
@@ -56,10 +57,8 @@ def make_loss(*objectives, label_order=None, seed=0, **options):
     return ChainLoss(objectives, label_order, settings, generator, 8).double()
 
 
-def target(Y, weights=WEIGHTS, outsiders=None):
-    if outsiders is None:
-        outsiders = [-1] * len(Y)
-    return Y, weights, torch.tensor(outsiders)
+def target(Y, outsiders=OUTSIDERS):
+    return Y, torch.tensor(outsiders)
 
 
 @pytest.fixture
@@ -105,10 +104,10 @@ def test_likelihood_of_a_fixed_order_by_hand(net, X, n_tokens):
     criterion = make_loss("order", label_order=order, n_tokens=n_tokens)
     loss, parts = criterion([(net, net(X))], target(Y))
     total = count = 0
-    for x, y, weight in zip(X, Y, WEIGHTS):
+    for x, y, mine in zip(X, Y, MINE):
         chain = [label for label in order if y[label]]
-        total -= weight * chain_log_proba([net], x, chain)
-        count += weight * n_tokens
+        total -= mine * chain_log_proba([net], x, chain)
+        count += mine * n_tokens
     assert loss.item() == pytest.approx((total / count).item())
     assert parts["chain_loss"].item() == pytest.approx(loss.item())
 
@@ -119,9 +118,9 @@ def test_likelihood_of_the_own_order_by_hand(net, X, visited, n_tokens):
     criterion = make_loss("permutation", n_tokens=n_tokens)
     loss, _ = criterion([(net, net(X))], target(Y))
     total = count = 0
-    for x, chain, weight in zip(X, chains, WEIGHTS):
-        total -= weight * chain_log_proba([net], x, chain)
-        count += weight * n_tokens
+    for x, chain, mine in zip(X, chains, MINE):
+        total -= mine * chain_log_proba([net], x, chain)
+        count += mine * n_tokens
     assert loss.item() == pytest.approx((total / count).item())
 
 
@@ -140,11 +139,11 @@ def test_any_label_that_is_left_is_right_for_the_set_objective(net, X, visited):
     Y, chains = visited
     loss, _ = make_loss("set", n_tokens=2.5)([(net, net(X))], target(Y))
     total = count = 0
-    for x, chain, weight in zip(X, chains, WEIGHTS):
+    for x, chain, mine in zip(X, chains, MINE):
         for step, proba in enumerate(step_probabilities(net, x, chain)):
             right = chain[step:] or [L]
-            total -= weight * proba[right].sum().log()
-        count += 2.5 * weight
+            total -= mine * proba[right].sum().log()
+        count += 2.5 * mine
     assert loss.item() == pytest.approx((total / count).item())
 
 
@@ -155,12 +154,12 @@ def test_completion_distillation_wants_all_that_is_left_alike(net, X):
         symbols, _ = draw(walk, L + 1, torch.Generator().manual_seed(7))
     loss, _ = make_loss("ocd", seed=7)([(net, net(X))], target(Y))
     total = count = 0
-    for x, y, row, weight in zip(X, Y, symbols.tolist(), WEIGHTS):
+    for x, y, row, mine in zip(X, Y, symbols.tolist(), MINE):
         chain = row[: row.index(L)]
         for step, proba in enumerate(step_probabilities(net, x, chain)):
             left = [k for k in range(L) if y[k] and k not in chain[:step]] or [L]
-            total -= weight * proba[left].log().mean()
-            count += weight
+            total -= mine * proba[left].log().mean()
+            count += mine
     assert loss.item() == pytest.approx((total / count).item())
 
 
@@ -168,26 +167,22 @@ def test_head_loss_is_the_cross_entropy_summed_over_labels(net, X):
     Y = torch.from_numpy(np.random.RandomState(0).rand(6, L) < 0.5)
     proba = torch.sigmoid(net(X).head)
     of_rows = -torch.where(Y, proba, 1 - proba).log().sum(1)
-    expected = (WEIGHTS * of_rows).sum() / WEIGHTS.sum()
-    assert head_loss(net(X).head, Y, WEIGHTS).item() == pytest.approx(expected.item())
+    expected = of_rows[MINE].mean()
+    assert head_loss(net(X).head, Y, MINE).item() == pytest.approx(expected.item())
     loss, parts = make_loss("head", aux_weight=3.0)([(net, net(X))], target(Y))
     assert loss.item() == pytest.approx(3 * expected.item())
     assert set(parts) == {"head_loss"}
 
 
-def test_rows_without_weight_teach_nothing(net, X, visited):
+@pytest.mark.parametrize("objective", ["permutation", "set", "head"])
+def test_rows_of_outsiders_are_as_if_not_there(objective, net, X, visited):
     Y, _ = visited
-    weights = torch.tensor([1.0, 0, 1, 0, 1, 0]).double()
     some = slice(None, None, 2)
-    for objective in ("permutation", "set", "head"):
-        options = {"rollout_steps": L, "aux_weight": 1.0}
-        loss, _ = make_loss(objective, **options)(
-            [(net, net(X))], target(Y, weights=weights)
-        )
-        expected, _ = make_loss(objective, **options)(
-            [(net, net(X[some]))], target(Y[some], weights=weights[some])
-        )
-        assert loss.item() == pytest.approx(expected.item())
+    criterion = make_loss(objective, aux_weight=1.0)
+    loss, _ = criterion([(net, net(X))], target(Y, [-1, 0] * 3))
+    criterion = make_loss(objective, aux_weight=1.0)
+    expected, _ = criterion([(net, net(X[some]))], target(Y[some], [-1] * 3))
+    assert loss.item() == pytest.approx(expected.item())
 
 
 def test_members_do_not_learn_from_the_rows_they_are_kept_from(X):
@@ -197,14 +192,13 @@ def test_members_do_not_learn_from_the_rows_they_are_kept_from(X):
     outsiders = [0, 1, -1, 0, 1, -1]
     criterion = make_loss(*["order"] * 4, label_order=order)
     encoded = [(net, net(X)) for net in nets]
-    loss, _ = criterion(encoded, target(Y, outsiders=outsiders))
+    loss, _ = criterion(encoded, target(Y, outsiders))
     expected = 0
     for index, net in enumerate(nets):
         mine = [row for row in range(6) if outsiders[row] != index // 2]
         alone = make_loss("order", label_order=order)
-        expected += alone(
-            [(net, net(X[mine]))], target(Y[mine], weights=WEIGHTS[mine])
-        )[0]
+        everyone = [-1] * len(mine)
+        expected += alone([(net, net(X[mine]))], target(Y[mine], everyone))[0]
     assert loss.item() == pytest.approx(expected.item())
 
 
@@ -272,7 +266,7 @@ def test_gradients_equal_finite_differences(name):
             label_order=np.array([1, 2, 0]),
             **{**options, **OBJECTIVES[name]},
         )
-        return criterion([(net, net(X))], target(Y, weights=WEIGHTS[:3]))[0]
+        return criterion([(net, net(X))], target(Y, [-1, 0, -1]))[0]
 
     assert torch.autograd.gradcheck(loss, (X, *net.parameters()), fast_mode=True)
 
@@ -311,10 +305,15 @@ def test_right_symbols_by_hand():
 def test_means_over_steps_and_over_rows_by_hand():
     values = torch.tensor([[1.0, 2.0, torch.inf], [4.0, 8.0, 16.0]])
     alive = torch.tensor([[True, True, False], [True, True, True]])
-    weight = torch.tensor([2.0, 1.0])
-    assert token_mean(values, alive, weight) == pytest.approx((2 * 3 + 28) / 7)
-    assert row_mean(values, alive, weight) == pytest.approx((2 * 3 + 28) / 3)
-    assert token_mean(values, alive, torch.zeros(2)) == 0
+    for mine, of_steps, of_rows in [
+        ([True, True], 31 / 5, 31 / 2),
+        ([True, False], 3 / 2, 3),
+        ([False, True], 28 / 3, 28),
+        ([False, False], 0, 0),
+    ]:
+        mine = torch.tensor(mine)
+        assert token_mean(values, alive, mine) == pytest.approx(of_steps)
+        assert row_mean(values, alive, mine) == pytest.approx(of_rows)
 
 
 REWARDS_OF_SETS = {
@@ -344,7 +343,8 @@ def policy_gradient(net, x, true, seed=0, **options):
         torch.nn.init.constant_(criterion.value, 0.2)
     Y = torch.from_numpy(indicator([true], 3) > 0).expand(n_rows, -1)
     context = net(x.expand(n_rows, -1))
-    loss, _ = criterion._policy_loss(0, net, context, Y, torch.ones(n_rows).double())
+    everyone = torch.ones(n_rows, dtype=torch.bool)
+    loss, _ = criterion._policy_loss(0, net, context, Y, everyone)
     return flat_gradient(loss, net)
 
 

@@ -97,7 +97,7 @@ def test_uniform_target_is_completion_distillation_at_temperature_zero(loss_case
     wanted = still_missing(symbols, Y).float()
     loss = divergence(wanted / wanted.sum(-1, keepdim=True), log_proba)
     alive = alive_steps(symbols, Y.shape[1])
-    found = token_mean(loss, alive, torch.ones(len(Y)))
+    found = token_mean(loss, alive, torch.ones(len(Y), dtype=torch.bool))
     assert found.item() == pytest.approx(expected["ocd_T1e-07"], rel=1e-4)
 
 
@@ -110,7 +110,7 @@ def test_softer_targets_come_from_the_same_right_symbols(loss_case, temperature)
     value[..., -1] += (right[..., -1].cumsum(1) - 1).clamp(min=0)
     loss = divergence((value / temperature).softmax(-1), log_proba)
     alive = alive_steps(symbols, Y.shape[1])
-    found = token_mean(loss, alive, torch.ones(len(Y)))
+    found = token_mean(loss, alive, torch.ones(len(Y), dtype=torch.bool))
     assert found.item() == pytest.approx(expected[f"ocd_T{temperature}"], rel=1e-4)
 
 
@@ -122,5 +122,5 @@ def test_likeliest_label_left_at_each_step_is_the_order_free_loss(loss_case):
         taken[:, step] = log_proba[:, step].masked_fill(~right, -torch.inf).argmax(-1)
     gain = log_proba.masked_fill(~still_missing(taken, Y), -torch.inf).amax(-1)
     everywhere = torch.ones_like(taken, dtype=torch.bool)  # the published mask cancels
-    found = -token_mean(gain, everywhere, torch.ones(len(Y)))
+    found = -token_mean(gain, everywhere, torch.ones(len(Y), dtype=torch.bool))
     assert found.item() == pytest.approx(expected["order_free"], rel=1e-4)

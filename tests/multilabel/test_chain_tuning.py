@@ -103,10 +103,9 @@ def test_members_never_learn_from_rows_that_they_are_tuned_on(monkeypatch):
 
     def spy(self, *args, **kwargs):
         if type(self).__name__ == "ChainLoss":
-            encoded, (_, weights, outsiders) = args
+            encoded, (_, outsiders) = args
             learned.setdefault("outsiders", []).append(outsiders.clone())
             assert len(encoded) == 4
-            assert (weights == 1).all()
         return forward(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.nn.Module, "__call__", spy)
@@ -120,11 +119,7 @@ def test_members_never_learn_from_rows_that_they_are_tuned_on(monkeypatch):
 
 def batches_of(X, Y, batch_size, seed=0, **options):
     n = X.shape[0]
-    per_row = (
-        np.arange(n, dtype=np.float32),
-        np.arange(n, dtype=np.float32) + 0.5,
-        np.arange(n),
-    )
+    per_row = np.arange(n, dtype=np.float32), np.arange(n)
     generator = torch.Generator().manual_seed(seed)
     return LabelSetBatches(X, Y, per_row, batch_size, generator=generator, **options)
 
@@ -138,13 +133,12 @@ def test_every_row_comes_once_an_epoch_with_all_that_is_its_own(n_samples, batch
     batches = batches_of(X, Y, batch_size)
     found = list(batches)
     assert len(found) == len(batches) == -(-n_samples // batch_size)
-    rows = torch.cat([target[2] for _, target in found]).numpy()
+    rows = torch.cat([target[1] for _, target in found]).numpy()
     assert sorted(rows) == list(range(n_samples))
     assert_array_equal(np.concatenate([b.X for b, _ in found]), X[rows])
     assert_array_equal(np.concatenate([t[0] for _, t in found]), Y.toarray()[rows] > 0)
     assert_array_equal(np.concatenate([b.Y for b, _ in found]), Y.toarray()[rows])
     assert_array_equal(np.concatenate([b.leverage for b, _ in found]), rows)
-    assert_array_equal(np.concatenate([t[1] for _, t in found]), rows + 0.5)
     sizes = [len(batch) for batch, _ in found]
     assert max(sizes) <= batch_size
 
@@ -165,7 +159,7 @@ def test_two_epochs_are_in_other_orders_and_two_seeds_too():
     X = np.zeros((64, 1), dtype=np.float32)
 
     def rows(batches):
-        return torch.cat([target[2] for _, target in batches]).tolist()
+        return torch.cat([target[1] for _, target in batches]).tolist()
 
     batches = batches_of(X, Y, 8)
     one, two = rows(batches), rows(batches)
