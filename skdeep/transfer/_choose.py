@@ -62,7 +62,9 @@ def choose_method(est, rows, layout, rng, pool=None):
                 trial, rows.features[test], rows.scores[test]
             )
         if name == "stacking" and est.skip_connection:  # as it will be
-            log_proba[:, layout.new] += new_shift(log_proba, *rows[2:], layout)
+            log_proba[:, layout.new] += new_shift(
+                log_proba, rows.codes, rows.weight, layout
+            )
         found[name] = held_out_score(log_proba, rows.codes, is_old)
     counts = [group.sum() for group in (is_old, ~is_old) if group.any()]
     margin = 0.5 * min(counts) ** -0.5
