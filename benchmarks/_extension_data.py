@@ -7,6 +7,7 @@ from typing import NamedTuple
 from skdeep.datasets import extension_split, fetch_snips, read_conll
 
 NEW_TYPE = {"snips_4000": "artist", "snips": "artist", "norne": "LOC"}
+N_TUNING = 2500
 
 
 class Scenario(NamedTuple):
@@ -30,7 +31,8 @@ class Scenario(NamedTuple):
         Further sentences with all tags.
 
     more : pair
-        Sentences for training that no model was fitted to; none where all are used.
+        Sentences for training that no model was fitted to, without the `N_TUNING` on which
+        learning rates were chosen; none where all are used.
 
     old_types : list of str
         Types of entities in `source`.
@@ -79,7 +81,7 @@ def load(name, norne=None):
     )
     n_source = len(source[0])  # the first sentences of all
     together = source[0] + target[0], list(train[1][:n_source]) + target[1]
-    more = tuple(part[len(together[0]) :] for part in train)
+    more = tuple(part[len(together[0]) + N_TUNING :] for part in train)
     tags = {tag for sentence in source[1] for tag in sentence}
     old_types = sorted({tag[2:] for tag in tags if tag != "O"})
     return Scenario(source, target, new_only, together, test, more, old_types)
