@@ -67,11 +67,12 @@ class Shares:
 
 def watch_steps():
     """Shares of the steps of a fit without labels."""
-    from skdeep.cluster import _running, _search
+    from skdeep.cluster import _running, _search, _structural
     from skdeep.cluster._structural import RowGraph
 
     shares = Shares()
     shares.watch(_search, "knn_graph", "knn", outermost=True)
+    shares.watch(_structural, "bring_together", "features")
     shares.watch(RowGraph, "__init__", "features")
     shares.watch(RowGraph, "refine", "features")
     shares.watch(RowGraph, "look", "networks")

@@ -58,17 +58,17 @@ class EdgeFeatures:
         features : ndarray of shape (n_rows, k, n_features), dtype float32
         """
         neighbors = self.neighbors[rows]
-        features = np.empty((*neighbors.shape, self.n_features), np.float32)
-        for column, values in enumerate(self.of_edges):
-            features[..., column] = values[rows]
-        for column, values in enumerate(self.of_nodes, len(self.of_edges)):
-            features[..., column] = values[rows][:, None]
-            features[..., column + len(self.of_nodes)] = values[neighbors]
+        features = np.empty((self.n_features, *neighbors.shape), np.float32)
+        for number, values in enumerate(self.of_edges):
+            features[number] = values[rows]
+        for number, values in enumerate(self.of_nodes, len(self.of_edges)):
+            features[number] = values[rows][:, None]
+            features[number + len(self.of_nodes)] = values[neighbors]
         if self.coordinates is not None:
             X = self.coordinates
-            n_products = X.shape[1]
-            np.multiply(X[rows][:, None], X[neighbors], out=features[..., -n_products:])
-        return features
+            products = np.moveaxis(features[-X.shape[1] :], 0, -1)
+            np.multiply(X[rows][:, None], X[neighbors], out=products)
+        return np.moveaxis(features, 0, -1)  # written feature by feature: twice as fast
 
     def __add__(self, other):
         return EdgeFeatures(
@@ -232,7 +232,7 @@ class Graph:
 
     def __init__(self, neighbors, weights, reverse):
         n, k = neighbors.shape
-        self.neighbors, self.weights = neighbors, weights
+        self.neighbors, self.weights, self.reverse = neighbors, weights, reverse
         # small integers halve what the loops over the matrix have to read
         kind = np.int32 if 2 * n * k < 2**31 else np.int64
         columns = neighbors.ravel().astype(kind)
@@ -261,7 +261,7 @@ class Graph:
 
         S, degrees = self.matrix, np.maximum(self.degrees, 1e-12)
         overlap, weighted = products_at(
-            self.neighbors, S.indptr, S.indices, S.data, 1 / degrees
+            self.neighbors, self.reverse, S.indptr, S.indices, S.data, 1 / degrees
         )
         two_steps = self.weights + weighted
         ends = degrees[:, None], degrees[self.neighbors]

@@ -249,7 +249,7 @@ def choose(est, parts, search):
         if k > most and est.n_neighbors == "auto":
             continue
         graphs = [
-            RowGraph(nearer(level, k), "structural").look_twice(networks)
+            RowGraph.linked(nearer(level, k), "structural", networks)
             for level in levels
         ]
         for tau in choices_of(est, "tau"):

@@ -60,13 +60,16 @@ def count_common(neighbors):
 
 
 @njit(cache=True, nogil=True)
-def products_at(neighbors, starts, columns, values, weights):
+def products_at(neighbors, reverse, starts, columns, values, weights):
     """Take products of the rows of a sparse matrix S, at the edges of a graph.
 
     Parameters
     ----------
     neighbors : ndarray of shape (n, k), dtype int64
         Neighbours of each node.
+
+    reverse : ndarray of shape (n, k), dtype int64
+        From `find_reverse`: products at an edge back are those at the edge.
 
     starts, columns, values : ndarray
         The matrix (n, n) in compressed rows; values of dtype float32.
@@ -83,26 +86,33 @@ def products_at(neighbors, starts, columns, values, weights):
         ``sum_m weights[m] * S[i, m] * S[j, m]``.
     """
     n, k = neighbors.shape
-    products = np.empty((n, k), np.float32)
-    weighted = np.empty((n, k), np.float32)
+    products = np.empty(n * k, np.float32)
+    weighted = np.empty(n * k, np.float32)
     row = np.zeros(n, np.float32)
     for i in range(n):
         for place in range(starts[i], starts[i + 1]):
             row[columns[place]] = values[place]
         for e in range(k):
-            j = neighbors[i, e]
+            j, back = neighbors[i, e], reverse[i, e]
+            if back >= 0 and j < i:
+                continue  # done
             total, weighted_total = np.float32(0), np.float32(0)
             for place in range(starts[j], starts[j + 1]):
-                product = values[place] * row[columns[place]]
-                total += product
-                weighted_total += product * weights[columns[place]]
-            products[i, e], weighted[i, e] = total, weighted_total
+                column = columns[place]
+                if row[column] != 0:
+                    product = values[place] * row[column]
+                    total += product
+                    weighted_total += product * weights[column]
+            products[i * k + e], weighted[i * k + e] = total, weighted_total
+            if back >= 0:
+                products[back], weighted[back] = total, weighted_total
         for place in range(starts[i], starts[i + 1]):
             row[columns[place]] = 0
-    return products, weighted
+    return products.reshape(n, k), weighted.reshape(n, k)
 
 
-@njit(cache=True, nogil=True)
+# sums in any order: up to four times faster
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def average_rows(starts, columns, values, X, own_weight):
     """Average the rows that a sparse matrix S names, and scale them to length one.
 
@@ -127,10 +137,10 @@ def average_rows(starts, columns, values, X, own_weight):
     for i in range(n):
         mean, total = means[i], np.float32(1e-12)
         for place in range(starts[i], starts[i + 1]):
-            row = X[columns[place]]
-            total += values[place]
+            weight, row = values[place], X[columns[place]]
+            total += weight
             for column in range(d):
-                mean[column] += values[place] * row[column]
+                mean[column] += weight * row[column]
         square = np.float32(0)
         for column in range(d):
             mean[column] = mean[column] / total + own_weight * X[i, column]
@@ -140,7 +150,6 @@ def average_rows(starts, columns, values, X, own_weight):
     return means
 
 
-# sums in any order: four times faster
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def cosines_at(X, neighbors):
     """Scalar products of each row and those of its neighbours, (n, d) -> (n, k)."""

@@ -26,7 +26,7 @@ class LinkNetwork(nn.Module):
         self.register_buffer("scale", torch.ones(n_features))
         layers = []
         for n_in, n_out in pairwise([n_features, *hidden_layer_sizes]):
-            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+            layers += [nn.Linear(n_in, n_out), nn.ReLU(inplace=True)]
         self.body = nn.Sequential(
             *layers, nn.Linear(n_out if layers else n_features, 1)
         )
@@ -38,8 +38,8 @@ class LinkNetwork(nn.Module):
 
     def forward(self, features):
         # (n, k, F) -> (n, k)
-        standard = (features - self.mean) / self.scale
-        return self.body(standard.clamp(-_LARGEST, _LARGEST)).squeeze(-1)
+        standard = (features - self.mean).div_(self.scale).clamp_(-_LARGEST, _LARGEST)
+        return self.body(standard).squeeze(-1)
 
 
 class LinkNetworks(nn.Module):

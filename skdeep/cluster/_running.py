@@ -98,7 +98,7 @@ def run_structural(est, rows, search, graph):
     """Clusters of the default mode."""
     if graph is None:
         level = rows.graph(neighbors_for(est, rows), search)
-        graph = RowGraph(level, est._edge_kind).look_twice(est.module_)
+        graph = RowGraph.linked(level, est._edge_kind, est.module_)
     forest, rest = cluster(
         graph,
         est.module_,
@@ -298,4 +298,4 @@ def link_all(est, level):
     """Link probabilities of level 0."""
     if est._module_args["mode"] == "paper":
         return link_probability(est.module_, level, est.device_)
-    return RowGraph(level, est._edge_kind).look_twice(est.module_).probability
+    return RowGraph.linked(level, est._edge_kind, est.module_).probability

@@ -18,6 +18,7 @@ from skdeep.cluster._edge_features import (
     refined_features,
 )
 from skdeep.cluster._levels import Forest, Level, density, link, make_level, merge_nodes
+from skdeep.cluster._nearby import bring_together
 from skdeep.cluster._partition import merge_pairs, partition
 
 _N_BETWEEN = 15
@@ -65,13 +66,16 @@ class RowGraph:
         self.probability = ask(network, self.features)
         return self.probability
 
-    def look_twice(self, networks):
-        """Ask the networks for the first and the second look; forget the features."""
-        self.look(networks.first)
-        self.refine()
-        self.look(networks.second)
-        self.features = None  # more memory than all the rest
-        return self
+    @classmethod
+    def linked(cls, level, kind, networks):
+        """Graph with the links that the networks for both looks find, and no more."""
+        near, place = bring_together(level)
+        graph = cls(near, kind)
+        graph.look(networks.first)
+        graph.refine()
+        graph.probability = graph.look(networks.second)[place]
+        graph.level, graph.reverse, graph.features = level, None, None
+        return graph
 
     def refine(self):
         """Describe the edges also by the links found so far."""

@@ -215,7 +215,8 @@ def test_products_and_averages_of_a_matrix_of_two_rows():
     neighbors = np.array([[1], [0]])
     starts, columns = np.array([0, 1, 2]), np.array([1, 0])
     values = np.array([2, 2], np.float32)
-    plain, weighted = products_at(neighbors, starts, columns, values, values)
+    reverse = find_reverse(neighbors)
+    plain, weighted = products_at(neighbors, reverse, starts, columns, values, values)
     assert plain.tolist() == weighted.tolist() == [[0], [0]]
     X = np.array([[3, 4], [0, 0]], np.float32)
     means = average_rows(starts, columns, values, X, np.float32(0))

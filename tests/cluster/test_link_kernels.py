@@ -51,9 +51,8 @@ def test_products_are_those_of_rows_of_the_matrix(neighbors, matrix):
     weights = np.random.RandomState(1).uniform(size=50).astype(np.float32)
     parts = matrix.indptr, matrix.indices, matrix.data
     S, nodes = matrix.toarray(), np.arange(50)[:, None]
-    for found, middle in zip(
-        products_at(neighbors, *parts, weights), (np.ones(50), weights)
-    ):
+    products = products_at(neighbors, find_reverse(neighbors), *parts, weights)
+    for found, middle in zip(products, (np.ones(50), weights)):
         expected = (S * middle) @ S.T
         np.testing.assert_allclose(found, expected[nodes, neighbors], rtol=1e-5)
 
