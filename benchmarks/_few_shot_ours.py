@@ -28,11 +28,15 @@ RULES = sorted(METHODS - {"sib"})
 
 
 def our_learners(data, power, n_shot, seeds):
-    """Learners by name, not fitted, and the options of `adapt_many`."""
+    """Learners by name, not fitted, and the options of `adapt_many`.
+
+    Those that choose the power themselves are the ones that are trained here.
+    """
     usual = {"power": power, "device": "cpu"}
     builtin = SemiSupervisedMetaLearner(phi="pretrained", **usual)
-    yield "ours: FewShotClassifier", builtin, {}
-    yield "ours, class_prior=uniform", builtin, {"class_prior": "uniform"}
+    if power != "auto":
+        yield "ours: FewShotClassifier", builtin, {}
+        yield "ours, class_prior=uniform", builtin, {"class_prior": "uniform"}
     for seed in seeds:
         learner = SemiSupervisedMetaLearner(random_state=seed, **usual)
         yield f"ours: SemiSupervisedMetaLearner, seed {seed}", learner, {}
@@ -41,11 +45,13 @@ def our_learners(data, power, n_shot, seeds):
             learner,
             {"class_prior": "uniform"},
         )
+        if power == "auto":
+            continue
         paper = SemiSupervisedMetaLearner(
             **PAPER, **usual, n_shot=n_shot, random_state=seed
         )
         yield f"published network, seed {seed}", paper, {}
-    for method in RULES:
+    for method in RULES if power != "auto" else ():
         yield f"our {method}", builtin, {"method": method}
 
 
@@ -57,7 +63,7 @@ class OurModels:
     data : str
         Which set.
 
-    power : float
+    power : float or "auto"
         Of the features.
 
     seeds : sequence of int

@@ -10,7 +10,8 @@ of every class, ``dir2`` class shares from Dirichlet(2).
 All models see the same rows of length one: features as they are (power 1), or the square
 roots of them (power 0.5). Parameters of the peers are chosen for each set, number of shots,
 balance and power on 100 episodes of validation classes drawn in the same way, the mean of
-the base rows to be subtracted being one of them where a peer can do so. The interval is
+the base rows to be subtracted being one of them where a peer can do so. Power ``auto`` is our
+learner as it is by default, which chooses the power on the base classes. The interval is
 1.96 standard errors over episodes. Milliseconds are those of one CPU thread for one episode
 after the other; ours adapts all at once where the name says so.
 
@@ -40,6 +41,7 @@ from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
 N_VALIDATION = 100
+POWERS = 1.0, 0.5, "auto"
 KEYS = ("data", "n_shot", "balance", "power", "model")
 
 
@@ -79,6 +81,8 @@ def summary(found):
 
 def peer_rows(data, power, wanted):
     """Rows of the models of others."""
+    if power == "auto":
+        return
     rows, center = load(data, power)
     for name, peer in installed_peers().items():
         if not wanted(name):
@@ -137,7 +141,14 @@ def keep_others(rows):
 def key_of(row):
     """What tells rows apart, from numbers or from a file."""
     texts = {key: str(row[key]) for key in KEYS}
-    return tuple((texts | {"power": f"{float(row['power']):g}"}).values())
+    if texts["power"] != "auto":
+        texts["power"] = f"{float(texts['power']):g}"
+    return tuple(texts.values())
+
+
+def power_of(text):
+    """Power from the command line."""
+    return text if text == "auto" else float(text)
 
 
 PARTS = {"peers": peer_rows, "ours": our_rows}
@@ -147,7 +158,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", nargs="*", default=list(CELLS))
     parser.add_argument("--models", nargs="*")
-    parser.add_argument("--power", nargs="*", type=float, default=[1.0, 0.5])
+    parser.add_argument("--power", nargs="*", type=power_of, default=POWERS)
     parser.add_argument("--part", nargs="*", default=list(PARTS))
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -22,11 +22,10 @@ from safetensors.numpy import save_file
 
 import skdeep.few_shot
 from skdeep.few_shot._batches import EpisodeLoss, as_tasks
-from skdeep.few_shot._features import unit_rows
+from skdeep.few_shot._features import USUAL_POWER, unit_rows
 from skdeep.few_shot._training import (
     BUILTIN_ARGS,
     BUILTIN_WEIGHTS,
-    POWERS,
     make_adapter,
 )
 from skdeep.model_selection._draw_episodes import draw_episodes, group_rows
@@ -50,7 +49,7 @@ SEED = 0
 def sources():
     """Rows of each fold of each set, with their classes sorted for the draw."""
     for name in ("clinc150", "omniglot"):
-        rows = load_out_of_fold(name, power=POWERS[0])
+        rows = load_out_of_fold(name, power=USUAL_POWER)
         for fold in np.unique(rows.part):
             X, y = rows.X[rows.part == fold], rows.y[rows.part == fold]
             yield X, np.unique(y, return_inverse=True)[1]
@@ -59,7 +58,7 @@ def sources():
         codes = np.repeat(np.arange(60), 60)
         X = rng.normal(size=(60, n_features))[codes]
         X += rng.normal(scale=spread, size=X.shape)
-        yield unit_rows(X.astype(np.float32), POWERS[0]), codes
+        yield unit_rows(X.astype(np.float32), USUAL_POWER), codes
 
 
 def draw(source, rng):

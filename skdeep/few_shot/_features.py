@@ -8,7 +8,8 @@ from torch import nn
 from skdeep.nn import make_module
 
 BUILT_IN = {"mlp": "mlp", "conv4": "conv"}
-POWERS = 0.5, 1.0
+POWERS = 0.35, 0.5, 0.7, 1.0  # tried where there are classes to try them on
+USUAL_POWER = 0.5
 _ENTRIES_IN_CACHE = 2**16
 
 
@@ -43,7 +44,7 @@ def usual_power(features):
     ones of a principal component analysis.
     """
     values = features.data if sp.issparse(features) else features
-    return POWERS[int(values.min(initial=0) < 0)]
+    return USUAL_POWER if values.min(initial=0) >= 0 else 1.0
 
 
 def unit_rows(features, power=1.0, mean=None):

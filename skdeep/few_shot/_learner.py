@@ -153,8 +153,8 @@ class SemiSupervisedMetaLearner(
 
     power : float or "auto", default="auto"
         Exponent of the magnitudes of the features, before rows are brought to length 1.
-        "auto" is 0.5, or 1 if tasks of the known classes are easier with that; of
-        sparse rows, 1 if a feature is negative.
+        "auto" is 0.5, or 0.35, 0.7 or 1 if tasks of the known classes are easier with
+        that; of sparse rows, 0.5, or 1 if a feature is negative.
 
     center : bool, default=False
         Whether the mean of the known rows is subtracted after the power.

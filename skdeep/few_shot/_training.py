@@ -20,6 +20,7 @@ from skdeep.few_shot._batches import (
 )
 from skdeep.few_shot._features import (
     POWERS,
+    USUAL_POWER,
     fit_transformer,
     make_backbone,
     unit_rows,
@@ -295,9 +296,9 @@ class EpisodePlan:
             rows, self.train, est.episodes_per_epoch, size, rng, **self.how
         )
 
-    def fixed(self, rows, n_episodes, seed):
+    def fixed(self, rows, n_episodes, seed, held_out=True):
         """The same tasks at every call, of held-out classes if there are any."""
-        table = self.train if self.valid is None else self.valid
+        table = self.valid if held_out and self.valid is not None else self.train
         rng = np.random.RandomState(seed)
         how = self.how | {"n_way": self.how["n_way"][1]}
         found = []
@@ -327,15 +328,14 @@ def choose_power(est, features, plan, seed):
         return float(est.power)
     if plan.train is None or sp.issparse(features):  # tasks of sparse rows are slow
         return usual_power(features)
-    adapter = builtin_adapter()
-    score = [
-        episode_accuracies(
-            adapter,
-            plan.fixed(unit_rows(features, power), est.n_validation_episodes, seed),
-        ).mean()
-        for power in POWERS
-    ]
-    return POWERS[int(score[1] > score[0] + _LEAST_GAIN)]
+    adapter, n_episodes = builtin_adapter(), est.n_validation_episodes
+    score = {}
+    for power in POWERS:  # nothing has been trained so far: all classes are as good
+        rows = unit_rows(features, power)
+        tasks = plan.fixed(rows, n_episodes, seed, held_out=False)
+        score[power] = episode_accuracies(adapter, tasks).mean()
+    best = max(score, key=score.get)
+    return best if score[best] > score[USUAL_POWER] + _LEAST_GAIN else USUAL_POWER
 
 
 def start_adapter(est, plan, n_features, generator):

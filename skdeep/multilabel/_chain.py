@@ -54,12 +54,16 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         visit; or the given permutation. None is the network without a chain, each
         label by itself.
 
-    training : {"mixed", "permutation", "reinforce", "set", "ocd"}, default="mixed"
+    training : {"mixed", "permutation", "reinforce", "set", "ocd", "pla", "mla"}, \
+            default="mixed"
         How a dynamic order is learned. "permutation": the labels that the model itself
         finds, in its order, wrong ones cut out and missed ones appended. "reinforce":
         policy gradient for `reward`, after a start with "permutation". "mixed": the
         members of the ensemble take turns in these two. "set": any label that is still
         missing is right. "ocd": optimal completion distillation, along sampled chains.
+        "pla" and "mla": the model goes its own way, and the true labels are put at its
+        steps so that they cost least, those that it found staying where they are
+        ("pla") or not ("mla").
         Fixed orders are learned by maximum likelihood, whatever this says, but refuse
         all values but the first two.
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from skdeep.multilabel._alignment import align
 from skdeep.multilabel._decode import Walk, draw, mask_logits
 from skdeep.multilabel._orders import (
     keys_of_fixed_order,
@@ -15,7 +16,7 @@ from skdeep.multilabel._orders import (
 )
 from skdeep.multilabel._rewards import action_rewards, rewards_of_chains
 
-OBJECTIVES = ("permutation", "reinforce", "set", "ocd")
+OBJECTIVES = ("permutation", "reinforce", "set", "ocd", "pla", "mla")
 
 
 class Settings(NamedTuple):
@@ -138,6 +139,8 @@ class ChainLoss(nn.Module):
     def _chain_loss(self, objective, net, context, Y, mine):
         if objective == "ocd":
             return self._completion_loss(net, context, Y, mine)
+        if objective in ("pla", "mla"):
+            return self._alignment_loss(objective, net, context, Y, mine)
         if objective == "order":
             keys = keys_of_fixed_order(self.label_order, Y)
         else:
@@ -181,6 +184,18 @@ class ChainLoss(nn.Module):
         wanted = wanted / wanted.sum(-1, keepdim=True)
         gain = (wanted * log_proba.clamp(min=-30)).sum(-1)
         return -token_mean(gain, alive_steps(symbols, net.n_labels), mine)
+
+    def _alignment_loss(self, kind, net, context, Y, mine):
+        """Likelihood of the true labels at steps of the model's own chain."""
+        n_steps = max(self.settings.rollout_steps, int(Y.sum(1).max()) + 1)
+        sampled = self.settings.rollout == "sample"
+        with torch.no_grad():  # it goes on past its stop, for there may be labels left
+            walk = Walk([net], [context.detach()], (net.n_labels, net.n_labels))
+            symbols, _ = draw(walk, n_steps, self.generator if sampled else None)
+        log_proba, _ = self._log_proba(net, context, symbols)
+        wanted, alive = targets_from_keys(align(kind, log_proba, symbols, Y))
+        gain = log_proba.gather(2, wanted[..., None])[..., 0]
+        return -row_mean(gain, alive, mine) / self.settings.n_tokens
 
     def _policy_loss(self, index, net, context, Y, mine):
         """Policy gradient over chains drawn from the model."""

@@ -96,7 +96,7 @@ _CHANGED_BY = {
 def check_combinations(est):
     """Refuse parameters that are legal alone, but not beside each other."""
     dynamic = isinstance(est.order, str) and est.order == "dynamic"
-    if not dynamic and est.training in ("reinforce", "set", "ocd"):
+    if not dynamic and est.training not in ("mixed", "permutation"):
         raise InvalidParameterError(
             f"training={est.training!r} needs order='dynamic', got order="
             f"{est.order!r}; a fixed order is learned by maximum likelihood, so "

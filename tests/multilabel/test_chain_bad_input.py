@@ -19,6 +19,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from tiny_chains import few_rows, small
 
 from skdeep.exceptions import InvalidParameterError
+from skdeep.multilabel._objectives import OBJECTIVES
 
 N, L = 60, 4
 
@@ -303,7 +304,7 @@ def test_odd_label_sets_are_taken(row, order, data):
     assert estimator.predict(X).sum(1).min() >= estimator.min_labels_
 
 
-@pytest.mark.parametrize("training", ["permutation", "reinforce", "set", "ocd"])
+@pytest.mark.parametrize("training", OBJECTIVES)
 def test_R310_rows_without_labels_suit_every_training(training, data):
     X, Y = data[0], data[1].copy()
     Y[::2] = 0
@@ -412,6 +413,11 @@ COMBINATIONS = {
         "training='set'",
         "order='dynamic'",
         "order='frequent'",
+    ),
+    "alignment with a fixed order": (
+        {"training": "pla", "order": "rare"},
+        "training='pla'",
+        "order='dynamic'",
     ),
     "ocd with a permutation": (
         {"training": "ocd", "order": [0, 1, 2, 3]},

@@ -1,5 +1,7 @@
 """What the chains are trained for, against loops over rows and steps."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from tiny_chains import (
     step_log_proba,
 )
 
+from skdeep.multilabel._alignment import align_all, align_predicted
 from skdeep.multilabel._decode import Walk, draw
 from skdeep.multilabel._objectives import (
     ChainLoss,
@@ -163,6 +166,46 @@ def test_completion_distillation_wants_all_that_is_left_alike(net, X):
     assert loss.item() == pytest.approx((total / count).item())
 
 
+def endless_rollouts(net, X):
+    """The model's own labels, past its stop until none is left."""
+    with torch.no_grad():
+        walk = Walk([net], [net(X)], (L, L))
+        return draw(walk, L)[0].tolist()
+
+
+@pytest.mark.parametrize("kind", ["pla", "mla"])
+def test_labels_cost_least_at_the_steps_of_the_models_own_chain(kind, net, X):
+    Y = torch.from_numpy(np.random.RandomState(0).rand(6, L) < 0.5)
+    loss, _ = make_loss(kind, n_tokens=2.5)([(net, net(X))], target(Y))
+    total = count = 0
+    for x, y, chain, mine in zip(X, Y, endless_rollouts(net, X), MINE):
+        labels = np.flatnonzero(y).tolist()
+        steps = step_probabilities(net, x, chain)
+        found = {label for label in chain[: len(labels)] if label in labels}
+        orders = [
+            order
+            for order in permutations(labels)
+            if kind == "mla"
+            or all(order[chain.index(label)] == label for label in found)
+        ]
+        gains = [
+            sum(steps[t][symbol].log() for t, symbol in enumerate([*order, L]))
+            for order in orders
+        ]
+        total -= mine * max(gains)
+        count += 2.5 * mine
+    assert loss.item() == pytest.approx((total / count).item())
+
+
+def test_alignments_differ_where_a_found_label_costs_less_elsewhere():
+    # the first step finds label 0, but the second one would do without it
+    proba = np.array([[0.5, 0.49, 0.01], [0.9, 0.05, 0.05]])
+    labels = np.array([0, 1])
+    assert align_all(-np.log(proba), labels).tolist() == [1, 0]
+    found = align_predicted(-np.log(proba), np.array([0, 2]), labels)
+    assert found.tolist() == [0, 1]
+
+
 def test_head_loss_is_the_cross_entropy_summed_over_labels(net, X):
     Y = torch.from_numpy(np.random.RandomState(0).rand(6, L) < 0.5)
     proba = torch.sigmoid(net(X).head)
@@ -245,6 +288,8 @@ OBJECTIVES = {
     "permutation": {},
     "set": {"n_tokens": 1.0},
     "ocd": {},
+    "pla": {},
+    "mla": {"rollout": "sample"},
     "reinforce": {"entropy": 0.3},
     "reinforce greedy": {"baseline": "greedy", "discount": 0.8},
     "reinforce all actions": {"all_actions": True, "reward": "subset"},

@@ -1,16 +1,20 @@
-"""Beam search and order-free losses against numbers of published code.
+"""Beam search, order-free losses and alignments against numbers of published code.
 
 beam_search.json: JinseokNam/mlc2seq, commit 4d7227ec; order_free_losses.json:
 jackyyy0228/Order-free-Learning-Alleviating-Exposure-Bias-in-Multi-label-Classification,
-commit 895a5739. Numbers only.
+commit 895a5739; alignment_pla_mla.json: voyazici/orderless-rnn-classification, commit
+51f6f3ee. Numbers only.
 """
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import log_softmax
 
+from skdeep.multilabel._alignment import align_all, align_predicted
 from skdeep.multilabel._decisions import sets_of_chains
 from skdeep.multilabel._decode import search_beam
 from skdeep.multilabel._objectives import alive_steps, still_missing, token_mean
@@ -124,3 +128,13 @@ def test_likeliest_label_left_at_each_step_is_the_order_free_loss(loss_case):
     everywhere = torch.ones_like(taken, dtype=torch.bool)  # the published mask cancels
     found = -token_mean(gain, everywhere, torch.ones(len(Y), dtype=torch.bool))
     assert found.item() == pytest.approx(expected["order_free"], rel=1e-4)
+
+
+@pytest.mark.parametrize("case", cases("alignment_pla_mla.json"), ids=list("abc"))
+def test_labels_are_aligned_with_the_published_steps(case):
+    for scores, labels, pla, mla in zip(
+        case["scores"], case["target_sets"], case["pla"], case["mla"]
+    ):
+        cost, labels = -log_softmax(scores, axis=1), np.array(labels)
+        assert align_all(cost, labels).tolist() == mla
+        assert align_predicted(cost, np.argmax(scores, axis=1), labels).tolist() == pla
