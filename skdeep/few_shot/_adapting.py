@@ -125,7 +125,7 @@ def task_logits(state, rows, how):
     Returns
     -------
     logits : ndarray of shape (n, C), dtype float32
-        The logit of a row does not depend on the others.
+        The logit of a row does not depend on the others; that of a row of zeros is 0.
     """
     state = {
         name: torch.from_numpy(value).to(how.device)[None]
@@ -146,7 +146,8 @@ def task_logits(state, rows, how):
             logits = state["scale"] * rows_cosine[None] + state["bias"][:, None]
             if refinement is not None:
                 logits = how.adapter.refine(filled, logits, refinement)
-            parts.append(logits[0, : len(part)].cpu().numpy())
+            known = part.any(axis=1, keepdims=True)  # of a row of zeros nothing is
+            parts.append(logits[0, : len(part)].cpu().numpy() * known)
     return np.concatenate(parts)
 
 
