@@ -165,7 +165,10 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         self.net_ = net
         self.module_ = net.module_.eval()  # predict never toggles the mode
         earlier = self.history_ if go_on else []
-        self.history_ = [*earlier, *(history_row(epoch) for epoch in net.history)]
+        later = [history_row(epoch) for epoch in net.history]
+        for number, row in enumerate(later, len(earlier) + 1):
+            row["epoch"] = number
+        self.history_ = [*earlier, *later]
         self.n_iter_ = len(self.history_)
         best = watchers[0].best_epoch_ if watchers else len(net.history)
         self.best_epoch_ = len(earlier) + best

@@ -291,6 +291,8 @@ def test_warm_start_goes_on_where_the_last_fit_ended(case):
     copied = pickle.loads(pickle.dumps(estimator))
     estimator.fit(X, y)
     assert estimator.n_iter_ == len(estimator.history_) == 2 * n_epochs
+    numbers = [epoch["epoch"] for epoch in estimator.history_]
+    assert numbers == list(range(1, 2 * n_epochs + 1))
     # it learns from the first weights on: less loss than at its start
     assert estimator.history_[-1]["train_loss"] < estimator.history_[0]["train_loss"]
     assert not all(

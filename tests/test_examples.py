@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -110,12 +111,27 @@ def test_blocks_are_found_and_output_is_left_out():
     assert prompts_away(second[1]) == ["x + 1", ""]
 
 
+def blocks_with_output(page):
+    """Code of a page and the unmarked block right behind it, which is its output."""
+    blocks = [match.groupdict() for match in FENCE.finditer(page.read_text("utf-8"))]
+    for block, behind in pairwise(blocks):
+        if block["words"] == "python" and not behind["words"]:
+            yield block["code"], behind["code"]
+
+
+README = list(blocks_with_output(ROOT / "README.md"))
+
+
+def test_all_examples_of_the_readme_say_what_they_print():
+    n_blocks = len(list(code_blocks((ROOT / "README.md").read_text("utf-8"))))
+    assert len(README) == n_blocks >= 5
+
+
 @pytest.mark.slow
-def test_readme_prints_what_it_says(tmp_path):
-    """The block behind the example is its output, up to the rounding of a machine."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (_, code), *_ = code_blocks(text)
-    said = FENCE.findall(text)[1][2]
+@pytest.mark.parametrize("number", range(len(README)))
+def test_readme_prints_what_it_says(number, tmp_path):
+    """The block behind an example is its output, up to the rounding of a machine."""
+    code, said = README[number]
     printed = run(["-c", code], tmp_path).stdout
     number = r"\d+\.\d+"
     assert re.sub(number, "", printed).split() == re.sub(number, "", said).split()

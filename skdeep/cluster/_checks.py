@@ -1,9 +1,14 @@
 """Refusal of labels, groups and distances that cannot be worked with."""
 
+import warnings
+
 import numpy as np
 import scipy.sparse as sp
 
+from skdeep.cluster._result import ClusterResult
 from skdeep.exceptions import InvalidParameterError
+
+_LARGEST_COSINE_DISTANCE = 2 + 1e-6
 
 
 def needs_labels(est):
@@ -91,6 +96,19 @@ def check_distances(estimator, X, reset):
     X = sp.csr_array(X)
     if not np.isfinite(X.data).all() or X.data.min(initial=0) < 0:
         raise ValueError("Precomputed distances must be finite and not negative.")
+    largest = X.data.max(initial=0)
+    if largest > _LARGEST_COSINE_DISTANCE:
+        raise ValueError(
+            f"X holds distances up to {largest:.3g}, but cosine distances are at most 2. "
+            "Use KNeighborsTransformer(metric='cosine', mode='distance')."
+        )
+    if X.nnz > X.shape[0] and X.data.min() >= 1:
+        warnings.warn(
+            "All precomputed distances are 1 or more: no row is similar to another, so "
+            "each is a cluster of its own. Give cosine distances, not a graph of ones.",
+            UserWarning,
+            stacklevel=6,
+        )
     if reset:
         estimator.n_features_in_ = X.shape[1]
     return X
@@ -102,6 +120,11 @@ def check_extendable(est, result):
         raise ValueError(
             "metric='precomputed' has no rows to compare new ones with; use "
             "metric='cosine' with the rows themselves."
+        )
+    if not isinstance(result, ClusterResult):
+        raise TypeError(
+            "`result` must be a ClusterResult, as `cluster` and `result_` give it; got "
+            f"{type(result).__name__}."
         )
     if result.graph is None:
         raise ValueError(

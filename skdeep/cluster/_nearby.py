@@ -22,7 +22,7 @@ def bring_together(level):
     level : Level
         The same graph over rows in another order, or `level` if its rows are few.
 
-    place : ndarray of shape (n,), dtype int64, or slice
+    place : ndarray of shape (n,), dtype int64, or None
         Where each row has gone.
 
     Notes
@@ -35,7 +35,7 @@ def bring_together(level):
        National Conference 1969.
     """
     if level.features.nbytes <= _CACHED:
-        return level, slice(None)
+        return level, None
     n, k = level.neighbors.shape
     starts = np.arange(0, n * k + 1, k)
     graph = sp.csr_matrix(

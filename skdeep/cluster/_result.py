@@ -1,6 +1,7 @@
 """A clustering and what can be asked about it."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -111,8 +112,10 @@ class ClusterResult:
         O(n_samples). The levels are not built again; with another `tau` from the start
         they could differ.
         """
-        if not 0 <= tau <= 1:
-            raise InvalidParameterError(f"`tau` must be in [0, 1], got {tau!r}.")
+        if not isinstance(tau, Real) or not 0 <= tau <= 1:
+            raise InvalidParameterError(
+                f"`tau` must be a number in [0, 1], got {tau!r}."
+            )
         n = len(self.labels)
         ends, others, heights = self._edges()
         kept = heights <= 1 - tau + _ROUNDING

@@ -24,6 +24,7 @@ from skdeep.cluster._partition import merge_pairs, partition
 _N_BETWEEN = 15
 # neighbours of a group: there are few groups, and few of them matter
 _MOST_GROUP_NEIGHBORS = 10
+_FEW_LINKS = 0.002  # of the nodes: so few mergers are not worth another level
 # a network is five times faster while its values stay in the cache
 _EDGES_AT_ONCE = 2**14
 
@@ -52,11 +53,15 @@ class RowGraph:
 
     probability : ndarray of shape (n, k), dtype float32
         Links, after `look`.
+
+    near : tuple or None
+        The same graph with its rows brought together, the links, and where each row is.
     """
 
     def __init__(self, level, kind):
         from skdeep.cluster._kernels import find_reverse
 
+        self.near = None
         self.level, self.kind = level, kind
         self.reverse = find_reverse(level.neighbors)
         self.features = level_features(level, self.reverse, kind)
@@ -73,8 +78,11 @@ class RowGraph:
         graph = cls(near, kind)
         graph.look(networks.first)
         graph.refine()
-        graph.probability = graph.look(networks.second)[place]
-        graph.level, graph.reverse, graph.features = level, None, None
+        graph.look(networks.second)
+        graph.reverse = graph.features = None  # more memory than all the rest
+        if near is not level:
+            graph.near = near, graph.probability, place
+            graph.level, graph.probability = level, graph.probability[place]
         return graph
 
     def refine(self):
@@ -88,10 +96,15 @@ class RowGraph:
 
     def merge(self, decode, tau, resolution):
         """Parents, and their probabilities, of the rows."""
-        neighbors = self.level.neighbors
+        level, probability, place = self.near or (self.level, self.probability, None)
+        graph = level.neighbors, probability, density(probability, level.similarity)
         if decode == "partition":
-            return partition(neighbors, self.probability, self.density, resolution)
-        return link(neighbors, self.probability, self.density, tau)
+            parent, parent_proba = partition(*graph, resolution)
+        else:
+            parent, parent_proba = link(*graph, tau)
+        if place is None:
+            return parent, parent_proba
+        return np.argsort(place)[parent][place], parent_proba[place]
 
 
 def ask(network, features):
@@ -280,7 +293,11 @@ def cluster(
     group, nodes, peaks = merge_nodes(graph.level, links[0], node_feature)
     forest.add_level(graph.level, *links, graph.density, group, peaks)
     groups = Groups(graph, nodes, group)
-    while nodes.depth < max_levels and len(nodes) > 2 and forest.log[-1][1]:
+    while (
+        nodes.depth < max_levels
+        and len(nodes) > 2
+        and forest.log[-1][1] > _FEW_LINKS * len(nodes)
+    ):
         graph = groups.graph(search)
         links = graph.merge(networks.groups, decode, tau)
         group, nodes, peaks = merge_nodes(graph.level, links[0], node_feature)

@@ -1,5 +1,7 @@
 """Labels of which some may be missing."""
 
+import warnings
+
 import numpy as np
 
 from skdeep.utils._validation import encode_labels
@@ -14,7 +16,7 @@ def encode_partly(estimator, y, unlabeled):
         Named in the errors.
 
     y : array-like of shape (n_samples,)
-        Labels.
+        Labels. Text may stand beside a mark that is none.
 
     unlabeled : object
         The mark.
@@ -27,13 +29,39 @@ def encode_partly(estimator, y, unlabeled):
     codes : ndarray of shape (n_samples,), dtype int64
         -1 for rows without a label.
     """
+    marked = _marked_beside_text(y, unlabeled)
+    if marked.any():
+        codes = np.full(len(marked), -1)
+        known = np.asarray(y, dtype=object)[~marked]
+        classes, codes[~marked] = encode_labels(estimator, known)
+        return classes, codes
     classes, codes = encode_labels(estimator, y)
+    is_text = classes.dtype.kind in "OU" and not isinstance(unlabeled, str)
+    if is_text and len(classes) > 2 and str(unlabeled) in classes.tolist():
+        warnings.warn(
+            f"{str(unlabeled)!r} in y is text, and so a class like the others. If it "
+            f"marks rows without a label, set unlabeled_label={str(unlabeled)!r}.",
+            UserWarning,
+            stacklevel=4,
+        )
     is_mark = np.array([_same(label, unlabeled) for label in classes.tolist()], bool)
     is_binary = classes.tolist() == [-1, 1]  # an old custom: two classes and no mark
     if not is_mark.any() or is_binary:
         return classes, codes
     number = np.where(is_mark, -1, np.cumsum(~is_mark) - 1)
     return classes[~is_mark], number[codes]
+
+
+def _marked_beside_text(y, mark):
+    """Where an array of text and other things holds the mark."""
+    values = y.to_numpy() if hasattr(y, "to_numpy") else y
+    is_array = hasattr(values, "dtype")
+    if isinstance(mark, str) or (is_array and values.dtype != np.dtype(object)):
+        return np.zeros(0, bool)
+    values = np.asarray(values, dtype=object)
+    if values.ndim != 1 or not any(isinstance(value, str) for value in values):
+        return np.zeros(0, bool)
+    return np.array([_same(value, mark) for value in values])
 
 
 def _same(label, mark):

@@ -41,7 +41,7 @@ def adapt_classifiers(learner, problems, options):
     prototype = FewShotClassifier(learner, **own | options)
     prototype._validate_params()
     learned = learner._as_learned()
-    _check_form(problems)
+    problems = _complete(problems)
     parts = [part for X, _, pile in problems for part in (X, pile)]
     rows = _transform_together(learned.learner, parts)
     tasks, labels = [], []
@@ -74,18 +74,26 @@ def adapt_classifiers(learner, problems, options):
     return classifiers
 
 
-def _check_form(problems):
+def _complete(problems):
+    """Problems as triples; the last item may be left out."""
+    problems = list(problems)
     for number, problem in enumerate(problems):
-        if not isinstance(problem, (tuple, list)) or len(problem) != 3:
+        is_tuple = isinstance(problem, (tuple, list))
+        if not is_tuple or len(problem) not in (2, 3):
+            found = type(problem).__name__
+            found += f" of length {len(problem)}" if is_tuple else ""
             raise ValueError(
                 "Each problem must be a tuple (X_support, y_support, X_unlabeled), of "
-                f"which the last may be None; problem {number} is something else."
+                "which the last may be None or left out; problem "
+                f"{number} is of type {found}."
             )
+        problems[number] = (*problem, None)[:3]
         if problem[0] is None or np.shape(problem[0])[:1] == (0,):
             raise ValueError(
                 f"X_support of problem {number} is empty: a classifier needs labelled "
                 "rows."
             )
+    return problems
 
 
 def _transform_together(learner, parts):
@@ -159,6 +167,12 @@ def adapt(estimator, X_support, y_support, X_unlabeled=None, **options):
     >>> new.predict(X[5:8])
     array([5, 6, 7])
     """
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if not hasattr(last, "adapt"):
+        raise TypeError(
+            "`estimator` must be a fitted SemiSupervisedMetaLearner or a pipeline that "
+            f"ends with one; {type(last).__name__} cannot be adapted."
+        )
     if not isinstance(estimator, Pipeline):
         return estimator.adapt(X_support, y_support, X_unlabeled, **options)
     earlier, learner = estimator[:-1], estimator[-1]

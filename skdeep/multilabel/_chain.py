@@ -143,8 +143,10 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         greedy path; "position": the sooner taken the higher; "head": the first look;
         "beam": share of the beam that holds the label; "sample": probability to be in
         the set, whatever the order, estimated along `n_draws` drawn chains; the one to
-        choose where the numbers matter, or for a chain without a first look. "auto" is
-        the mean of the first four with the shares in `score_weights_`.
+        choose where the numbers matter, or for a chain without a first look. Its
+        standard error is below ``0.5 / sqrt(n_draws)``; it needs an int `random_state` to
+        be the same in each call. "auto" is the mean of the first four with the shares
+        in `score_weights_`.
 
     threshold : float or "auto", default="auto"
         Cut for ``decision="marginal"``; "auto" takes the best one for the F1 score of

@@ -204,7 +204,7 @@ def draw(walk, n_steps, generator=None):
     return torch.stack(symbols, 1), total
 
 
-def draw_inclusion(walk, n_steps, generator):
+def draw_inclusion(walk, n_steps, generator, n_draws):
     """Probability of each label to be taken at some step of a drawn chain.
 
     Parameters
@@ -218,6 +218,10 @@ def draw_inclusion(walk, n_steps, generator):
     generator : torch.Generator
         Draws each symbol by its probability.
 
+    n_draws : int
+        Entries of each sample, one behind the other. All samples get the same random
+        numbers, so that the chains of a sample do not depend on other samples.
+
     Returns
     -------
     proba : tensor of shape (B, L)
@@ -226,20 +230,25 @@ def draw_inclusion(walk, n_steps, generator):
         of the chains that hold the label; of one chain it may be more than 1.
     """
     total = 0
-    for log_proba, _, stopped in _go_on(walk, n_steps, generator):
+    for log_proba, _, stopped in _go_on(walk, n_steps, generator, n_draws):
         total = total + log_proba.exp().masked_fill(stopped[:, None], 0)
     return total[:, : walk.stop]
 
 
-def _go_on(walk, n_steps, generator):
-    """Log-probabilities, symbol and who had stopped before, step by step."""
+def _go_on(walk, n_steps, generator, n_noisy=None):
+    """Log-probabilities, symbol and who had stopped before, step by step.
+
+    The random numbers repeat after `n_noisy` entries; None is never.
+    """
     stopped = walk.taken[:, walk.stop]
     for _ in range(n_steps):
         log_proba = walk.log_proba()
         if generator is None:
             chosen = log_proba.argmax(1)
         else:
-            noise = torch.empty_like(log_proba).exponential_(generator=generator)
+            noise = torch.empty_like(log_proba[:n_noisy])
+            noise.exponential_(generator=generator)
+            noise = noise.repeat(len(log_proba) // len(noise), 1)
             chosen = (log_proba - noise.log()).argmax(1)
         chosen = chosen.masked_fill(stopped, walk.stop)
         yield log_proba, chosen, stopped

@@ -91,6 +91,7 @@ class Inference:
         generator=None,
     ):
         self.module, self.device, self.generator = module, device, generator
+        self.seed = None if generator is None else generator.initial_seed()
         self.chained, self.joint = chained, joint
         self.limits, self.n_steps = limits, n_steps
         self.decision, self.beam_size = decision, beam_size
@@ -242,9 +243,10 @@ class Inference:
 
     def inclusion(self, contexts, n_draws):
         """Probability to be in a set, estimated along drawn chains: (B, L)."""
-        n_rows, total = len(contexts[0].head), 0
-        for _, walk in self._walks_to_draw(contexts, n_draws):
-            proba = draw_inclusion(walk, self.n_labels + 1, self.generator)
+        n_rows, n_steps, total = len(contexts[0].head), self.n_labels + 1, 0
+        for number, (mine, walk) in enumerate(self._walks_to_draw(contexts, n_draws)):
+            self.generator.manual_seed(self.seed + number)  # the same for all slices
+            proba = draw_inclusion(walk, n_steps, self.generator, len(mine))
             total = total + proba.unflatten(0, (n_rows, -1)).sum(1)
         return (total / n_draws).clamp(max=1)
 

@@ -1,5 +1,6 @@
 """A fitted source is handed on by reference, wherever the extender is copied."""
 
+import numpy as np
 from sklearn.base import clone
 
 from skdeep.transfer._source_kinds import is_fitted
@@ -8,7 +9,7 @@ _BY_REFERENCE = ("estimator", "features")
 
 
 class FrozenSourceMixin:
-    """`clone` and `set_params` of an estimator whose `estimator` is fitted already.
+    """`clone` and parameters of an estimator whose `estimator` is fitted already.
 
     `sklearn.base.clone` strips a fitted model of its fit, which leaves nothing to extend
     in a grid search or a cross-validation.
@@ -26,6 +27,28 @@ class FrozenSourceMixin:
                 by_value = name == "_metadata_request"
                 setattr(copied, name, clone(value, safe=False) if by_value else value)
         return copied
+
+    def get_params(self, deep=True):
+        """Parameters of the extender, and of an `estimator` that is yet to be fitted.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to name the parameters of the models inside, too; never those of one
+            that is fitted already, for they can have no effect.
+
+        Returns
+        -------
+        params : dict
+            Names and values.
+        """
+        params = super().get_params(deep=deep)
+        frozen = [name for name in _BY_REFERENCE if self._is_frozen(name, params[name])]
+        return {
+            name: value
+            for name, value in params.items()
+            if "__" not in name or name.partition("__")[0] not in frozen
+        }
 
     def set_params(self, **params):
         """Set parameters of the extender, or of an `estimator` that is yet to be fitted.
@@ -56,6 +79,6 @@ class FrozenSourceMixin:
         """Whether a parameter is a model that is used as it is."""
         if name not in _BY_REFERENCE or isinstance(model, (str, type, type(None))):
             return False
-        if name == "estimator" and not self.prefit:
+        if name == "estimator" and not np.all(self.prefit):  # any object, unchecked
             return False
         return is_fitted(model)

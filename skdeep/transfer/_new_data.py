@@ -9,6 +9,7 @@ from sklearn.utils import check_consistent_length
 from skdeep.transfer._features import check_rows, see
 from skdeep.transfer._labels import check_weights, one_kind
 from skdeep.transfer._source_kinds import tells_classes
+from skdeep.transfer._sources import check_one_label
 from skdeep.utils._validation import encode_labels
 
 
@@ -84,6 +85,7 @@ def read_new_data(est, X, y, X_unlabeled, sample_weight, classes, *, reset):
     check_expected(est, found, classes)
     weight = check_weights(sample_weight, len(codes))
     features, scores = see(est, X, rows)
+    check_one_label(est.estimator_, X)
     if features is rows:
         features = features.copy()  # they are kept, and the caller may change X
     labels = found[codes]

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from scipy.special import log_softmax, softmax
+from sklearn.utils import _safe_indexing
 
 from skdeep.transfer._source_kinds import network_of, unwrap
 
@@ -55,6 +56,29 @@ def class_scores(estimator, X, classes):
     if are_proba:
         answer = np.log(np.clip(answer, LEAST_PROBA, 1))
     return answer.astype(np.float32)
+
+
+def check_one_label(estimator, X):
+    """Refuse a model that answers with a set of labels for each row.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted model.
+
+    X : object of length n_samples
+        Rows as the model takes them; it is asked about the first one.
+    """
+    if network_of(estimator) is not None or not hasattr(estimator, "predict"):
+        return
+    X = X.tocsr() if sp.issparse(X) else X
+    answer = estimator.predict(_safe_indexing(X, [0]))
+    if sp.issparse(answer) or (np.ndim(answer) == 2 and np.shape(answer)[1] > 1):
+        raise ValueError(
+            f"`estimator` ({type(unwrap(estimator)).__name__}) predicts several labels "
+            "for a row, but only classifiers with one label for each row can be "
+            "extended. Extend a classifier for each label alone."
+        )
 
 
 def as_signal(scores, kind):

@@ -171,6 +171,8 @@ def test_other_numbers_of_features_are_refused(ask, fitted, rows):
 def test_extending_needs_the_rows_of_the_clusters(fitted, rows):
     X, _ = rows
     assert_refused(fitted, lambda: fitted.partial_predict(X), "result=", "cluster")
+    with pytest.raises(TypeError, match="`result` must be a ClusterResult.* ndarray"):
+        fitted.partial_predict(X, fitted.labels_)
     other = fitted.cluster(X)
     model = small_clusterer(allow_other_dim=True).fit(X, rows[1])
     with pytest.raises(ValueError, match="dense rows with 10 features"):

@@ -131,9 +131,11 @@ def test_tau_path_has_21_steps_unless_told(result, y):
     assert (np.diff(path["n_clusters"]) >= 0).all()
 
 
-@pytest.mark.parametrize("tau", [-0.1, 1.1, np.nan])
+@pytest.mark.parametrize("tau", [-0.1, 1.1, np.nan, "auto"])
 def test_thresholds_out_of_range_are_refused(tau, result):
-    with pytest.raises(InvalidParameterError, match=r"`tau` must be in \[0, 1\], got"):
+    with pytest.raises(
+        InvalidParameterError, match=r"`tau` must be a number in \[0, 1\]"
+    ):
         result.cut(tau)
 
 

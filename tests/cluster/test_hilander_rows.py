@@ -193,6 +193,10 @@ PRECOMPUTED = {
     "not square": (sp.csr_array(np.eye(5, 4)), r"square sparse.*\(5, 4\)"),
     "negative": (sp.csr_array(-np.eye(5)), "finite and not negative"),
     "NaN": (sp.csr_array(np.full((5, 5), np.nan)), "finite and not negative"),
+    "another metric": (
+        sp.csr_array(np.full((5, 5), 2.5)),
+        "up to 2.5, but cosine distances are at most 2.*metric='cosine'",
+    ),
     "no entry": (sp.csr_array(np.eye(5)), "row 0 holds none.*more neighbors"),
 }
 
@@ -202,6 +206,15 @@ def test_other_things_than_a_graph_are_refused_by_precomputed(row):
     X, message = PRECOMPUTED[row]
     with pytest.raises(ValueError, match=message):
         HiLanderClusterer(2, metric="precomputed").fit(X)
+
+
+def test_precomputed_connections_without_distances_are_worth_a_warning(train):
+    graph = KNeighborsTransformer(n_neighbors=6, mode="connectivity", metric="cosine")
+    with pytest.warns(UserWarning, match="1 or more.*a graph of ones"):
+        model = HiLanderClusterer(5, metric="precomputed").fit(
+            graph.fit_transform(train[0])
+        )
+    assert model.n_clusters_ == len(train[0])
 
 
 def test_search_of_the_user_is_asked_with_unit_rows(train, new):

@@ -255,6 +255,32 @@ def test_a_learner_is_adapted_like_a_pipeline_of_one(learner, support, pile):
     )
 
 
+# marks beside text
+
+
+@pytest.mark.parametrize("kind", [np.asarray, list, pd.Series])
+def test_text_may_stand_beside_a_mark_that_is_a_number(kind, support, pile):
+    names = np.array(["a", "b", "c"], dtype=object)
+    X = np.concatenate([support[0], pile[0][:4]])
+    y = np.append(names[support[1] - 20], [-1] * 4)
+    found = FewShotClassifier().fit(X, kind(y))
+    expected = FewShotClassifier(unlabeled_label="").fit(X, np.where(y == -1, "", y))
+    assert found.classes_.tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(found.transduction_, expected.transduction_)
+
+
+def test_a_mark_that_is_text_by_mistake_is_worth_a_warning(support):
+    y = np.where(support[1] == 20, "-1", support[1].astype(str))
+    with pytest.warns(UserWarning, match="'-1' in y is text.*unlabeled_label='-1'"):
+        assert "-1" in FewShotClassifier().fit(support[0], y).classes_
+
+
+def test_problems_without_a_pile_may_be_pairs(learner, support, pile):
+    (pair, triple) = learner.adapt_many([support, (*support, None)])
+    expected = triple.predict_proba(pile[0])
+    np.testing.assert_array_equal(pair.predict_proba(pile[0]), expected)
+
+
 # rows of zeros
 
 

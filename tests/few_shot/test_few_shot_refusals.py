@@ -125,11 +125,18 @@ def test_bad_tasks_are_refused_by_the_classifier_which_stays_as_it_was(
     assert_refused(unfitted, lambda: unfitted.fit(X, y), *words)
 
 
-@pytest.mark.parametrize("problem", [(1, 2), "abc", 3, None])
+@pytest.mark.parametrize("problem", [(1, 2, 3, 4), (1,), "abc", 3, None])
 def test_problems_of_another_form_are_refused(problem, learner, support):
     tasks = [(*support, None), problem]
     words = "X_support, y_support, X_unlabeled" if problem != "abc" else "tuple"
     assert_refused(learner, lambda: learner.adapt_many(tasks), words, "problem 1")
+
+
+def test_only_a_learner_can_be_adapted(support):
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(*support)
+    for estimator in (model, model[-1]):
+        with pytest.raises(TypeError, match="`estimator` .*LogisticRegression cannot"):
+            adapt(estimator, *support)
 
 
 def test_R139_an_unfitted_learner_cannot_adapt(support, pile):

@@ -112,7 +112,8 @@ def test_draws_end_within_the_given_steps(nets):
 def test_inclusion_sums_the_probabilities_along_a_drawn_chain(nets):
     X = random_rows(20)
     symbols, _ = draw(start(nets, X), L + 1, torch.Generator().manual_seed(5))
-    found = draw_inclusion(start(nets, X), L + 1, torch.Generator().manual_seed(5))
+    generator = torch.Generator().manual_seed(5)
+    found = draw_inclusion(start(nets, X), L + 1, generator, n_draws=len(X))
     for row, x in enumerate(X):
         chain = [label for label in symbols[row].tolist() if label < L]
         expected = torch.zeros(L).double()
@@ -126,7 +127,8 @@ def test_inclusion_sums_the_probabilities_along_a_drawn_chain(nets):
 def test_mean_inclusion_is_the_probability_to_be_in_the_set(nets):
     x, n_draws = random_rows(1)[0], 5000
     walk = start(nets, x.expand(n_draws, -1))
-    found = draw_inclusion(walk, L + 1, torch.Generator().manual_seed(0)).detach()
+    generator = torch.Generator().manual_seed(0)
+    found = draw_inclusion(walk, L + 1, generator, n_draws).detach()
     chains = table_of_chains(nets, x).items()
     for label in range(L):
         exact = sum(np.exp(value) for chain, value in chains if label in chain)

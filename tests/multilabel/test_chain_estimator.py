@@ -201,6 +201,16 @@ def test_drawn_sets_follow_each_other_row_by_row(loose, data):
     assert_allclose(many, scores, atol=0.15)
 
 
+@pytest.mark.parametrize("joint", [True, False])
+def test_drawn_probabilities_of_a_row_do_not_depend_on_the_others(joint, data):
+    estimator = small(proba="sample", joint_decoding=joint, n_draws=9).fit(*data)
+    together = estimator.predict_proba(data[0])
+    backwards = estimator.predict_proba(data[0][::-1])[::-1]
+    alone = [estimator.predict_proba(row[None])[0] for row in data[0][:5]]
+    assert_allclose(backwards, together, atol=1e-5)
+    assert_allclose(alone, together[:5], atol=1e-5)
+
+
 @pytest.mark.parametrize("decision", DECISIONS)
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("limits", [(0, 1), (2, 2), (2, 3), (4, 4)])

@@ -13,6 +13,7 @@ import torch
 from extension_data import fitted_source, four_blobs, quick_extender, small_network
 from numpy.testing import assert_array_equal
 from sklearn.base import clone, is_classifier
+from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -115,6 +116,17 @@ def test_only_a_source_that_is_to_be_fitted_has_parameters_to_set():
     assert source.C == 1.0
     extender.set_params(prefit=False).set_params(estimator__C=3.0)
     assert extender.estimator.C == 3.0
+
+
+def test_parameters_that_are_told_can_be_set(problem):
+    extender = AdapterExtender(fitted_source())
+    assert not any("__" in name for name in extender.get_params())
+    assert extender.set_params(**extender.get_params()) is extender
+    assert "estimator__C" in UNFITTED.get_params()
+    bagged = BaggingClassifier(quick_extender(fitted_source()), 2, random_state=0)
+    X = np.concatenate([problem.X_old, problem.X_new])
+    y = np.concatenate([problem.y_old, problem.y_new])
+    assert bagged.fit(X, y).score(X, y) > 0.9  # it sets a random state each
 
 
 def test_a_search_may_set_parameters_of_a_source_that_is_to_be_fitted(problem):

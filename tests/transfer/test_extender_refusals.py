@@ -10,10 +10,16 @@ from extension_data import fitted_source, four_blobs, quick_extender, small_netw
 from refusals import assert_refused
 from sklearn.cluster import KMeans
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    RidgeClassifier,
+)
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from test_reliability_x import REFUSED as BAD_ROWS
@@ -108,6 +114,21 @@ def test_several_outputs_are_refused(problem):
             "has several outputs",
             type(source).__name__,
         )
+
+
+def test_sets_of_labels_are_refused(problem):
+    Y = np.column_stack([problem.y_old == 0, problem.X_old[:, 0] > 0])
+    for source in (
+        OneVsRestClassifier(LogisticRegression()),
+        MLPClassifier(2, max_iter=5),
+        RidgeClassifier(),
+        make_pipeline(StandardScaler(), OneVsRestClassifier(LogisticRegression())),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            source.fit(problem.X_old, Y.astype(int))
+        y_new = np.full(len(problem.y_new), 9)
+        refused(source, problem.X_new, y_new, "predicts several labels for a row")
 
 
 def test_what_does_not_predict_is_refused_as_a_parameter(problem):
