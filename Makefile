@@ -18,4 +18,4 @@ docs: .venv/.stamp
 	.venv/bin/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 bench: .venv/.stamp
-	.venv/bin/python benchmarks/run_all.py
+	.venv/bin/python -m pip install -q -e ".[tested,bench]" && .venv/bin/python benchmarks/run_all.py

@@ -92,7 +92,11 @@ def self_training(support, y, query, C, threshold):
 @cache
 def easyfsl_methods():
     """The module ``easyfsl.methods``; its parts for images need torchvision, ours do not."""
-    if find_spec("torchvision") is None:
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError):  # missing, or made for another torch
+        for name in [name for name in sys.modules if name.startswith("torchvision")]:
+            del sys.modules[name]
         for name in ("", ".models", ".models.resnet", ".datasets", ".transforms"):
             stand_in = types.ModuleType(f"torchvision{name}")
             stand_in.__path__ = []
