@@ -61,9 +61,8 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         policy gradient for `reward`, after a start with "permutation". "mixed": the
         members of the ensemble take turns in these two. "set": any label that is still
         missing is right. "ocd": optimal completion distillation, along sampled chains.
-        "pla" and "mla": the model goes its own way, and the true labels are put at its
-        steps so that they cost least, those that it found staying where they are
-        ("pla") or not ("mla").
+        "pla", "mla": true labels at those steps of the model's own chain where they
+        cost least; what the chain has found stays in its place ("pla") or may move.
         Fixed orders are learned by maximum likelihood, whatever this says, but refuse
         all values but the first two.
 
@@ -143,10 +142,9 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         greedy path; "position": the sooner taken the higher; "head": the first look;
         "beam": share of the beam that holds the label; "sample": probability to be in
         the set, whatever the order, estimated along `n_draws` drawn chains; the one to
-        choose where the numbers matter, or for a chain without a first look. Its
-        standard error is below ``0.5 / sqrt(n_draws)``; it needs an int `random_state` to
-        be the same in each call. "auto" is the mean of the first four with the shares
-        in `score_weights_`.
+        choose where the numbers matter, or for a chain without a first look; its
+        standard error is below ``0.5 / sqrt(n_draws)``. "auto" is the mean of the first
+        four with the shares in `score_weights_`.
 
     threshold : float or "auto", default="auto"
         Cut for ``decision="marginal"``; "auto" takes the best one for the F1 score of
@@ -228,9 +226,8 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         progress on fewer is noise.
 
     validation_fraction : float, default=0.1
-        Fraction of the rows held out. Each pair of members is kept from rows of its own,
-        so that none is lost to the ensemble; what the pairs say about them decides on
-        early stopping, `score_weights_` and `threshold_`.
+        Fraction of the rows held out, from each pair of members others. What the pairs
+        say about them decides on early stopping, `score_weights_` and `threshold_`.
 
     n_iter_no_change : int, default=10
         Patience in epochs. Only used if `early_stopping` is True.
