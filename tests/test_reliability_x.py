@@ -136,6 +136,11 @@ REFUSED = {
         lambda X: pd.DataFrame(X, columns=["a", 0, "b", 1, 2]),
         "feature names are only supported if all",
     ),
+    "R126 names that occur twice": (
+        lambda X: pd.DataFrame(X, columns=["a", "a", "b", "c", "d"]),
+        "unique column names",
+        "'a' 2 times",
+    ),
     "R132 beyond float32": (
         with_value(1e300),
         "too large for float32",

@@ -95,10 +95,16 @@ def test_a_single_row_is_a_cluster(clusterer, new):
     assert result.cut(0).tolist() == [0]
 
 
-def test_strangers_stay_apart(clusterer):
+def test_R219_strangers_stay_apart(clusterer):
     # every row in a direction of its own
     labels = clusterer.predict(np.eye(10, dtype=np.float32))
     assert_array_equal(labels, range(10))
+
+
+def test_R219_rows_of_one_class_may_be_one_cluster():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=16) + 0.01 * rng.normal(size=(40, 16))
+    assert_array_equal(HiLanderClusterer().fit_predict(X), np.zeros(40))
 
 
 @pytest.mark.parametrize("decode", ["tree", "partition"])

@@ -472,7 +472,7 @@ def test_count_that_is_no_integer_is_refused(name):
         ([[0], [0], [1]], [[[1]], [[1]], [[1]]], "dim"),
     ],
 )
-def test_degenerate_data_are_refused_with_the_reason(y, X, message):
+def test_R220_degenerate_data_are_refused_with_the_reason(y, X, message):
     for metric in (opis_score, epsilon_opis_score, utility_curves):
         with pytest.raises(ValueError, match=message):
             metric(y, X)

@@ -108,7 +108,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("row", NAMES)
-def test_names_of_classes_change_nothing_but_their_order(row, fitted, problem):
+def test_R217_names_of_classes_change_nothing_but_their_order(row, fitted, problem):
     names = np.array(NAMES[row])
     extender = quick_extender(fitted_source(names)).fit(
         problem.X_new, names[problem.y_new]

@@ -394,7 +394,7 @@ def test_new_classes_alone_are_told_of_once_in_the_caller_s_file(source, problem
         quick_extender(source, method="gate", new_annotation="new_only").fit(X, y)
 
 
-def test_old_classes_alone_are_told_of_once_in_the_caller_s_file(source, problem):
+def test_R216_old_classes_alone_are_told_of_once_in_the_caller_s_file(source, problem):
     old = problem.y_new < 2
     X, y = problem.X_new[old], problem.y_new[old]
     with pytest.warns(

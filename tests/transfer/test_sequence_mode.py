@@ -383,7 +383,7 @@ def test_links_of_a_chain_may_be_of_different_sizes(fitted):
         assert len(link.predict(X_TEST)) == len(X_TEST)
 
 
-def test_extend_refuses_data_without_a_new_type(fitted):
+def test_R216_extend_refuses_data_without_a_new_type(fitted):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         assert_refused(fitted, lambda: fitted.extend(X_NEW, Y_NEW), "known already")
