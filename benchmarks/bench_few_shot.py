@@ -13,7 +13,7 @@ balance and power on 100 episodes of validation classes drawn in the same way, t
 the base rows to be subtracted being one of them where a peer can do so. Power ``auto`` is our
 learner as it is by default, which chooses the power on the base classes. The interval is
 1.96 standard errors over episodes. Milliseconds are those of one CPU thread for one episode
-after the other; ours adapts all at once where the name says so.
+after the other; ours adapts to all at once, and the median of three times is given.
 
 Run ``bench_few_shot.py [--data name ...] [--models name ...] [--part peers ours]``. Peers
 beside scikit-learn need ``easyfsl``; it is left out if it is not installed, and works without
