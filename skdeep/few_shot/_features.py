@@ -11,7 +11,6 @@ BUILT_IN = {"mlp": "mlp", "conv4": "conv"}
 POWERS = 0.35, 0.5, 0.7, 1.0  # tried where there are classes to try them on
 USUAL_POWER = 0.5
 _ENTRIES_IN_CACHE = 2**16
-_LEAST_SQUARE = 1e-20  # of a row whose length is exact in float32
 
 
 def is_transformer(backbone):
@@ -94,16 +93,6 @@ def _signed_power(values, power):
 
 
 def _of_length_one(rows):
-    square = np.einsum("ij,ij->i", rows, rows)
-    odd = ~((square > _LEAST_SQUARE) & (square < 1 / _LEAST_SQUARE))
-    square[odd] = 1
-    unit = rows / np.sqrt(square)[:, None]
-    if odd.any():
-        unit[odd] = _odd_of_length_one(rows[odd])
-    return unit
-
-
-def _odd_of_length_one(rows):
     # squares of what is divided by its maximum neither overflow nor vanish
     peak = np.abs(rows).max(axis=1, keepdims=True)
     rows = rows / np.where(peak == 0, 1, peak)
