@@ -128,7 +128,7 @@ def task_logits(state, rows, how):
         The logit of a row does not depend on the others; that of a row of zeros is 0.
     """
     state = {
-        name: torch.from_numpy(value).to(how.device)[None]
+        name: torch.from_numpy(np.require(value, requirements="W")).to(how.device)[None]
         for name, value in state.items()
         if name != "columns"
     } | {"columns": state.get("columns")}
