@@ -304,10 +304,10 @@ def threshold_part(name, n_seeds):
                 threshold = threshold_at_far(
                     y_test[known], embeddings[known], target_far=0.01, **ZEROS
                 )
-                curve = far_frr_curve(
+                far, frr, _ = far_frr_curve(
                     y_test[new], embeddings[new], thresholds=[threshold], **ZEROS
                 )
-                add("half of the new classes", curve.far[0], curve.frr[0])
+                add("half of the new classes", far[0], frr[0])
         embedder = TCMEmbedder(
             early_stopping=True, n_iter_no_change=1000, random_state=seed
         ).fit(X, y)
