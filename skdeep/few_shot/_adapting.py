@@ -14,6 +14,7 @@ from skdeep.nn import row_linear
 
 _ENTRIES_AT_ONCE = 2**22
 _MOST_TASKS = 64  # more of them do not fit into the cache
+_BY_ROW = "rows", "there", "known", "wider", "reach"
 _TINY = 1e-6
 
 
@@ -336,13 +337,15 @@ def _pack(answer, refinement, n_tasks):
 
 def _own_part(packed, number, task, columns, batch):
     """State of one task of a batch, as arrays of its own."""
-    state = {name: np.array(value[number]) for name, value in packed.items()}
-    if "rows" in state:  # without those that only fill up
-        s, n = task.sizes
-        first = batch.support.shape[1]
-        keep = np.r_[:s, first : first + n]
-        for name in ("rows", "there", "known", "wider", "reach"):
-            state[name] = state[name][keep]
+    (s, n), first = task.sizes, batch.support.shape[1]
+    filled = s + n < first + batch.query.shape[1]
+    state = {}
+    for name, value in packed.items():
+        value = value[number]
+        if filled and name in _BY_ROW:  # without rows that only fill up
+            state[name] = np.concatenate([value[:s], value[first : first + n]])
+        else:
+            state[name] = value.copy()
     if columns is not None:
         state["columns"] = columns
     return state

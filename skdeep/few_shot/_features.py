@@ -47,7 +47,7 @@ def usual_power(features):
     return USUAL_POWER if values.min(initial=0) >= 0 else 1.0
 
 
-def unit_rows(features, power=1.0, mean=None):
+def unit_rows(features, power=1.0, mean=None, overwrite=False):
     """Raise features to a power, keep their signs, and bring rows to length 1.
 
     Parameters
@@ -61,13 +61,16 @@ def unit_rows(features, power=1.0, mean=None):
         Subtracted from rows of length 1, which get length 1 again. Sparse rows become
         dense by it.
 
+    overwrite : bool, default=False
+        Whether a dense `features` may be used for the result.
+
     Returns
     -------
     rows : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32
         Zeros stay zeros.
     """
     if not sp.issparse(features):
-        rows = np.empty(features.shape, np.float32)
+        rows = features if overwrite else np.empty(features.shape, np.float32)
         size = max(1, _ENTRIES_IN_CACHE // max(1, features.shape[1]))
         for start in range(0, len(rows), size):
             part = _signed_power(features[start : start + size], power)
@@ -88,7 +91,13 @@ def _signed_power(values, power):
     if power == 1:
         return values
     size = np.abs(values)
-    size = np.sqrt(size, out=size) if power == 0.5 else size ** np.float32(power)
+    if power == 0.5:
+        np.sqrt(size, out=size)
+    else:  # twice as fast as a power
+        with np.errstate(divide="ignore"):  # exp(-inf) is the zero that is wanted
+            np.log(size, out=size)
+        size *= np.float32(power)
+        np.exp(size, out=size)
     return np.copysign(size, values, out=size)
 
 

@@ -106,10 +106,10 @@ class GradientNet(nn.Module):
         statistics : pair
             For further rows.
         """
-        hidden = self.first(inputs).relu()
+        hidden = self.first(inputs).relu_()
         hidden, first = self.first_norm(hidden, share, statistics[0])
         around = self.others(hidden.mean(dim=2, keepdim=True))
-        hidden = (self.own(hidden) + around).relu()
+        hidden = self.own(hidden).add_(around).relu_()
         hidden, second = self.second_norm(hidden, share, statistics[1])
         return self.last(hidden), (first, second)
 

@@ -568,10 +568,10 @@ class SemiSupervisedMetaLearner(
         X, _ = flatten_images(X)
         return validate_rows(self, X, reset=reset, accept_sparse=True, **check_params)
 
-    def _unit_rows(self, X):
+    def _unit_rows(self, X, overwrite=False):
         """Rows as the rules compare them."""
         X = self._validate_rows(X, reset=False)
-        return unit_rows(self._raw_features(X), self.power_, self._mean)
+        return unit_rows(self._raw_features(X), self.power_, self._mean, overwrite)
 
     def _raw_features(self, X):
         return self._features_of(X, self._transformer, self.module_.backbone)

@@ -105,7 +105,7 @@ def _transform_together(learner, parts):
     )
     if alike:
         with contextlib.suppress(ValueError):  # which one it is comes out below
-            rows = learner._unit_rows(np.concatenate(given))
+            rows = learner._unit_rows(np.concatenate(given), overwrite=True)
             found = iter(np.split(rows, np.cumsum([len(part) for part in given])[:-1]))
             return [next(found) if there else None for there in is_given]
     names = ("X_support", "X_unlabeled")

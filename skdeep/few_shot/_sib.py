@@ -180,13 +180,18 @@ class Adapter(nn.Module):
         logits : Tensor of shape (B, m, C)
             Those of the pile for rows of the pile.
         """
-        ids, value = self._neighbors(rows, refinement.rows, refinement.there)
+        mean = mean_where(refinement.there, refinement.rows)
+        ids, value = self._neighbors(
+            directions(rows - mean),
+            directions(refinement.rows - mean),
+            refinement.there,
+        )
         views = [
             gather_votes(ids, value, known)
             for known in (refinement.known, refinement.wider, refinement.reach)
         ]
         views[2] = shares_of(views[2])
-        log_proba = logits.log_softmax(dim=2)
+        log_proba = over_classes(torch.log_softmax, logits)
         inputs = describe(logits, log_proba, views, refinement.log_share)
         correction, _ = self.gradient_net(inputs, None, refinement.statistics)
         return logits + correction[..., 0] + refinement.balance
@@ -200,7 +205,8 @@ class Adapter(nn.Module):
         share = weight / weight.sum(dim=1, keepdim=True)
         rows = torch.cat([support, query], dim=1)
         there = torch.cat([targets.sum(dim=2), weight], dim=1) > 0
-        ids, value = self._neighbors(query, rows, there)
+        around = directions(rows - mean_where(there, rows))
+        ids, value = self._neighbors(around[:, support.shape[1] :], around, there)
         log_share = query.new_zeros(len(query), 1, means.shape[1])
         balance = log_share
         if shares is not None:
@@ -213,8 +219,9 @@ class Adapter(nn.Module):
             center = self.centering[k].sigmoid() * means.mean(dim=1, keepdim=True)
             scale, bias = self.log_scale[k].exp(), self.share_weight[k] * log_share
             prototypes = means - center + shift
-            logits = scale * cosine(query - center, prototypes) + bias
-            log_proba = logits.log_softmax(dim=2)
+            centered = query - center
+            logits = scale * cosine(centered, prototypes) + bias
+            log_proba = over_classes(torch.log_softmax, logits)
             proba = log_proba.exp()
             known = torch.cat([targets, proba], dim=1)
             votes = gather_votes(ids, value, known)
@@ -229,11 +236,11 @@ class Adapter(nn.Module):
             outputs.append(refined)
             if step == n_steps:
                 break
-            label = refined.softmax(dim=2) * weight[..., None]
+            label = over_classes(torch.softmax, refined) * weight[..., None]
             pull = label * correction[..., 1].clamp(max=_GREATEST_PULL).exp()
             error = label - proba * weight[..., None]
             shift = shift + self.error_rate[1, k] * mean_error(
-                error, query - center, weight.sum(dim=1)
+                error, centered, weight.sum(dim=1)
             )
             if self.support_gradient:
                 labelled = support - center
@@ -264,10 +271,7 @@ class Adapter(nn.Module):
         return rate * (target - means)
 
     def _neighbors(self, query, rows, there):
-        """Neighbours (B, n, k) of each row, and what their votes count."""
-        mean = (rows * there[..., None]).sum(dim=1) / there.sum(dim=1, keepdim=True)
-        rows = directions(rows - mean[:, None])
-        query = directions(query - mean[:, None])
+        """Neighbours (B, n, k) of each row of length 1, and what their votes count."""
         ids, similarity = nearest(query, rows, there, self.n_neighbors)
         value = (similarity * self.log_sharpness.exp()).softmax(dim=2)
         return ids, value * (similarity > -1)  # a row may have fewer neighbours
@@ -284,6 +288,12 @@ class Adapter(nn.Module):
         return Answer(means - center, scale, bias, proba, center[:, 0])
 
 
+def mean_where(there, rows):
+    """Mean (B, 1, d) of those of the rows (B, m, d) that are there (B, m)."""
+    share = there / there.sum(dim=1, keepdim=True)
+    return share[:, None] @ rows
+
+
 def directions(rows):
     """Bring rows to length 1, all but zeros."""
     return rows / rows.norm(dim=-1, keepdim=True).clamp_min(_TINY)
@@ -292,7 +302,13 @@ def directions(rows):
 def cosine(rows, prototypes):
     """Cosines (B, n, C) of rows (B, n, d) and prototypes (B, C, d)."""
     length = rows.norm(dim=2, keepdim=True).clamp_min(_TINY)
-    return rows @ directions(prototypes).mT / length
+    # a product with its many rows last is faster, as is a softmax over the result
+    return (directions(prototypes) @ rows.mT).mT / length
+
+
+def over_classes(softmax, logits):
+    """Softmax over the last axis, of few classes; it is faster along another one."""
+    return softmax(logits.mT.contiguous(), dim=1).mT
 
 
 def nearest(query, rows, there, n_neighbors):
@@ -317,7 +333,7 @@ def nearest(query, rows, there, n_neighbors):
     ids : Tensor of shape (B, n, k)
 
     similarity : Tensor of shape (B, n, k)
-        Cosines; -2 where a row has fewer neighbours. A row and its copies are no
+        Cosines; -2 or less where a row has fewer neighbours. A row and its copies are no
         neighbours: what is known about a row must not depend on whether it is there.
 
     Notes
@@ -327,11 +343,12 @@ def nearest(query, rows, there, n_neighbors):
     n_tasks, n_rows, _ = query.shape
     k = min(n_neighbors, rows.shape[1])
     size = max(1, _ENTRIES_AT_ONCE // (n_tasks * rows.shape[1]))
+    absent = (there.to(rows.dtype) - 1) * 4  # cosines become less than -2
     parts = []
     for start in range(0, n_rows, size):
-        similarity = query[:, start : start + size] @ rows.mT
-        hidden = ~there[:, None] | (similarity > _A_COPY)
-        parts.append(similarity.masked_fill(hidden, -2.0).topk(k, dim=2, sorted=False))
+        similarity = query[:, start : start + size] @ rows.mT + absent[:, None]
+        similarity = torch.where(similarity > _A_COPY, -2.0, similarity)
+        parts.append(similarity.topk(k, dim=2, sorted=False))
     if len(parts) == 1:
         return parts[0].indices, parts[0].values
     return tuple(torch.cat([part[i] for part in parts], dim=1) for i in (1, 0))
