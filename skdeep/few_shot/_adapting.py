@@ -13,7 +13,7 @@ from skdeep.few_shot._tasks import Tasks
 from skdeep.nn import row_linear
 
 _ENTRIES_AT_ONCE = 2**22
-_MOST_TASKS = 64  # more of them do not fit into the cache
+_MOST_TASKS = 128  # more of them do not fit into the cache
 _BY_ROW = "rows", "there", "known", "wider", "reach"
 _TINY = 1e-6
 
