@@ -70,7 +70,8 @@ def largest_products(points, queries, own, n_candidates, n_jobs):
 def _search_rows(points, queries, own, n_candidates):
     """Search for at most `_TILE_ROWS` queries, one tile of points after the other."""
     n_rows, n_points = len(queries), len(points)
-    n_columns = min(_TILE_COLUMNS, -(-n_points // 64) * 64)
+    n_tiles = -(-n_points // _TILE_COLUMNS)
+    n_columns = -(-n_points // (64 * n_tiles)) * 64  # tiles of one size, little to pad
     queries = _padded(queries, _TILE_ROWS)
     tile = np.empty((_TILE_ROWS, n_columns), points.dtype)
     ids = np.full((n_rows, n_candidates), n_points)

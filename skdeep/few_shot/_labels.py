@@ -35,7 +35,15 @@ def encode_partly(estimator, y, unlabeled):
         known = np.asarray(y, dtype=object)[~marked]
         classes, codes[~marked] = encode_labels(estimator, known)
         return classes, codes
-    classes, codes = encode_labels(estimator, y)
+    try:
+        classes, codes = encode_labels(estimator, y)
+    except ValueError as error:
+        if "contains NaN" not in str(error):
+            raise
+        raise ValueError(
+            f"{error} Rows without a label are marked by unlabeled_label, here "
+            f"{unlabeled!r}."
+        ) from error
     is_text = classes.dtype.kind in "OU" and not isinstance(unlabeled, str)
     if is_text and len(classes) > 2 and str(unlabeled) in classes.tolist():
         warnings.warn(

@@ -275,6 +275,13 @@ def test_a_mark_that_is_text_by_mistake_is_worth_a_warning(support):
         assert "-1" in FewShotClassifier().fit(support[0], y).classes_
 
 
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_missing_labels_are_refused_with_the_mark_to_use(missing, support):
+    y = [*support[1][:-1].tolist(), missing]
+    with pytest.raises(ValueError, match="contains NaN.*unlabeled_label, here -1"):
+        FewShotClassifier().fit(support[0], y)
+
+
 def test_problems_without_a_pile_may_be_pairs(learner, support, pile):
     (pair, triple) = learner.adapt_many([support, (*support, None)])
     expected = triple.predict_proba(pile[0])
