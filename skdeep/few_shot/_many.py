@@ -6,13 +6,15 @@ import copy
 import numpy as np
 import scipy.sparse as sp
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, gen_batches
 
 from skdeep.base import use_one_thread_after_fork
 from skdeep.few_shot._adapting import TaskRows, adapt_to_tasks
 from skdeep.few_shot._classifier import FewShotClassifier
 from skdeep.few_shot._labels import encode_partly
 from skdeep.few_shot._learned import check_codes
+
+_PARTS_AT_ONCE = 64  # tables of usual size that stay in the cache
 
 
 def adapt_classifiers(learner, problems, options):
@@ -105,8 +107,12 @@ def _transform_together(learner, parts):
     )
     if alike:
         with contextlib.suppress(ValueError):  # which one it is comes out below
-            rows = learner._unit_rows(np.concatenate(given), overwrite=True)
-            found = iter(np.split(rows, np.cumsum([len(part) for part in given])[:-1]))
+            found = []
+            for some in gen_batches(len(given), _PARTS_AT_ONCE):
+                rows = learner._unit_rows(np.concatenate(given[some]), overwrite=True)
+                ends = np.cumsum([len(part) for part in given[some]])
+                found += np.split(rows, ends[:-1])
+            found = iter(found)
             return [next(found) if there else None for there in is_given]
     names = ("X_support", "X_unlabeled")
     return [
