@@ -102,8 +102,8 @@ def move(data, device):
 class Net(NeuralNet):
     """skorch net whose data are batch sources.
 
-    The criterion returns the loss, or ``(loss, parts)``: `parts` maps names to 0-d
-    tensors, whose means over an epoch go into the history.
+    The criterion returns the loss, or ``(loss, parts)``: `parts` maps names to numbers or
+    0-d tensors, whose means over an epoch go into the history.
     """
 
     def get_split_datasets(self, X, y=None, **split_params):
@@ -120,7 +120,7 @@ class Net(NeuralNet):
         if isinstance(loss, tuple):
             loss, parts = loss
             for name, value in parts.items():
-                self.history.record_batch(name, value.detach())
+                self.history.record_batch(name, torch.as_tensor(value).detach())
         return loss
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):

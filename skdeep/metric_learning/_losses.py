@@ -92,11 +92,9 @@ class TCMLoss(pairs.PairLoss):
         return self.with_parts(similarity, is_pos, is_neg)[0]
 
     def with_parts(self, similarity, is_pos, is_neg):
-        """Return the loss, its two sides and the fractions of hard pairs, in a dict."""
-        # the loss is linear in the similarities of the hard pairs: slope and offset;
-        # both sides go through each operation together, since a step has no time to lose
+        """Return the loss, and a dict of its sides and the fractions of hard pairs."""
+        flat = similarity.reshape(-1)
         with torch.no_grad():
-            flat = similarity.reshape(-1)
             # bytes become floats, and comparisons write floats, several times faster
             # than truth values do
             is_pair = torch.stack([is_pos, is_neg]).view(torch.uint8)
@@ -105,24 +103,22 @@ class TCMLoss(pairs.PairLoss):
             torch.le(flat, self.pos_margin, out=hard[0])
             torch.ge(flat, self.neg_margin, out=hard[1])
             hard *= is_pair
-            n_hard = hard.sum(dim=1)
-            fraction = n_hard / is_pair.sum(dim=1).clamp_(min=1)
-            share = n_hard.clamp(min=1).reciprocal_()
-            margin, weight = flat.new_tensor(
-                (
-                    (self.pos_margin, self.neg_margin),
-                    (-self.pos_weight, self.neg_weight),
-                )
-            ).unbind()
-            level = margin.mul_(n_hard.clamp_(max=1))
-            side = hard.mv(flat).mul_(share).sub_(level).abs_()
-            slope, offset = hard.T.mv(share.mul_(weight)), weight.dot(level)
-        parts = zip(
-            ("tcm_pos", "tcm_neg", "hard_pos", "hard_neg"),
-            (*side.unbind(), *fraction.unbind()),
-            strict=True,
-        )
-        return similarity.reshape(-1).dot(slope) - offset, dict(parts)
+            # what is left are a few numbers, each cheaper in Python than as a tensor
+            totals = torch.stack([hard.sum(dim=1), hard.mv(flat), is_pair.sum(dim=1)])
+            margins = self.pos_margin, self.neg_margin
+            weights = -self.pos_weight, self.neg_weight
+            parts, slopes, offset = {}, [], 0.0
+            for side, margin, weight, n_hard, total, n_pairs in zip(
+                ("pos", "neg"), margins, weights, *totals.tolist(), strict=True
+            ):
+                share = 1 / max(n_hard, 1)
+                level = margin * min(n_hard, 1)
+                slopes.append(weight * share)
+                offset -= weight * level
+                parts[f"tcm_{side}"] = abs(total * share - level)
+                parts[f"hard_{side}"] = n_hard / max(n_pairs, 1)
+            slope = hard.T.mv(flat.new_tensor(slopes))
+        return flat.dot(slope) + offset, parts
 
 
 class MetricLoss(nn.Module):
