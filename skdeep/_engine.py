@@ -217,11 +217,13 @@ class KeepBest(Callback):
 class LogEpochs(Callback):
     """Write one line an epoch to the logger "skdeep", or to stderr if it is off."""
 
-    def __init__(self, owner):
+    def __init__(self, owner, n_earlier=0):
         self.owner = owner
+        self.n_earlier = n_earlier
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         values = history_row(net.history[-1])
+        values["epoch"] += self.n_earlier
         words = [f"{name}={value:.4g}" for name, value in values.items()]
         line = f"[{self.owner}] {' '.join(words)}"
         if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
@@ -239,7 +241,18 @@ def history_row(epoch):
     }
 
 
-def make_net(est, module, criterion, *, device, lr, n_steps, param_groups=(), extra=()):
+def make_net(
+    est,
+    module,
+    criterion,
+    *,
+    device,
+    lr,
+    n_steps,
+    param_groups=(),
+    extra=(),
+    n_earlier=0,
+):
     """Set up, but do not train, a net with the common parameters of `est`.
 
     Parameters
@@ -264,6 +277,9 @@ def make_net(est, module, criterion, *, device, lr, n_steps, param_groups=(), ex
 
     extra : sequence of skorch callbacks, default=()
         Called after those of the user.
+
+    n_earlier : int, default=0
+        Epochs before this training, for the log.
     """
     reserved = {"callbacks", "device", "lr", "max_epochs", "module", "criterion"}
     if reserved & set(est.net_params or {}):
@@ -277,7 +293,7 @@ def make_net(est, module, criterion, *, device, lr, n_steps, param_groups=(), ex
     if est.lr_schedule is not None and n_steps is not None:
         callbacks.append(Schedule(est.lr_schedule, n_steps))
     if est.verbose:
-        callbacks.append(LogEpochs(type(est).__name__))
+        callbacks.append(LogEpochs(type(est).__name__, n_earlier))
     arguments = {
         "criterion": criterion,
         "optimizer": OPTIMIZERS.get(est.optimizer, est.optimizer),

@@ -143,6 +143,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
             watchers.append(KeepBest(self.n_iter_no_change, score))
         if listeners is None:
             listeners = bridge(self, *data, max_epochs)
+        earlier = self.history_ if go_on else []
         net = make_net(
             self,
             module,
@@ -152,6 +153,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
             n_steps=max_epochs * len(batches) if schedule else None,
             param_groups=param_groups,
             extra=[*extra, *watchers, *listeners],
+            n_earlier=len(earlier),
         )
         if go_on:
             _restore_optimizer(net.optimizer_, getattr(self, "_optimizer_state", None))
@@ -164,7 +166,6 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         seed_dropout(net.module_, None)
         self.net_ = net
         self.module_ = net.module_.eval()  # predict never toggles the mode
-        earlier = self.history_ if go_on else []
         later = [history_row(epoch) for epoch in net.history]
         for number, row in enumerate(later, len(earlier) + 1):
             row["epoch"] = number

@@ -393,6 +393,14 @@ def test_verbose_goes_to_the_logger_if_one_listens(case, capfd, caplog):
     assert capfd.readouterr().err == ""
 
 
+def test_epochs_of_a_fit_that_goes_on_are_counted_on_in_the_log(blobs, caplog):
+    embedder = TCMEmbedder(max_epochs=2, warm_start=True, verbose=1, device="cpu")
+    with caplog.at_level(logging.INFO, logger="skdeep"):
+        embedder.fit(*blobs).fit(*blobs)
+    starts = [record.getMessage().split()[1] for record in caplog.records]
+    assert starts == [f"epoch={number}" for number in (1, 2, 3, 4)]
+
+
 class Constant(torch.nn.Module):
     """One weight that a test moves by hand."""
 
