@@ -120,7 +120,9 @@ class Net(NeuralNet):
         if isinstance(loss, tuple):
             loss, parts = loss
             for name, value in parts.items():
-                self.history.record_batch(name, torch.as_tensor(value).detach())
+                if torch.is_tensor(value):
+                    value = value.detach()
+                self.history.record_batch(name, value)
         return loss
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -143,8 +145,12 @@ class Net(NeuralNet):
         self.history.record(f"{prefix}_loss", total / number)
         parts = self.history[-1, "batches"][first:]
         for name in parts[0]:
-            mean = torch.stack([batch[name] for batch in parts]).float().mean()
-            self.history.record(f"{prefix}_{name}", mean.item())
+            values = [batch[name] for batch in parts]
+            if torch.is_tensor(values[0]):
+                mean = torch.stack(values).float().mean().item()
+            else:
+                mean = sum(values) / len(values)
+            self.history.record(f"{prefix}_{name}", mean)
 
 
 class Schedule(Callback):

@@ -290,7 +290,8 @@ class Adapter(nn.Module):
 
 def mean_where(there, rows):
     """Mean (B, 1, d) of those of the rows (B, m, d) that are there (B, m)."""
-    share = there / there.sum(dim=1, keepdim=True)
+    share = there.to(rows.dtype)
+    share = share / share.sum(dim=1, keepdim=True)
     return share[:, None] @ rows
 
 
