@@ -97,7 +97,7 @@ class TCMLoss(pairs.PairLoss):
         with torch.no_grad():
             # bytes become floats, and comparisons write floats, several times faster
             # than truth values do
-            is_pair = torch.stack([is_pos, is_neg]).view(torch.uint8)
+            is_pair = torch.stack([is_pos, is_neg]).bool().view(torch.uint8)
             is_pair = is_pair.to(flat.dtype).reshape(2, -1)  # (2, B * M)
             hard = torch.empty_like(is_pair)
             torch.le(flat, self.pos_margin, out=hard[0])
