@@ -14,7 +14,7 @@
 * ``orders``: the same network and budget with every order of the labels, five seeds; the
   last row is the dynamic order minus the best of the four fixed ones, each measure by
   itself, with the standard deviation of the difference over the seeds.
-* ``plain``: the same without a first look and with three ways to learn a dynamic order. Two
+* ``plain``: the same without a first look and with five ways to learn a dynamic order. Two
   members answer each by itself. Scores are read in three ways, for all orders alike.
 
 Run ``bench_multilabel.py [part ...] [--data name ...] [--peers name ...]``; the data are
@@ -383,6 +383,8 @@ TRAININGS = {
     "permutation": {},
     "mixed": {"rollout": "sample", "rl_weight": 0.5, "ml_weight": 1.0},
     "ocd": {},
+    "pla": {},
+    "mla": {},
 }
 
 
