@@ -571,7 +571,9 @@ class SemiSupervisedMetaLearner(
     def _unit_rows(self, X, overwrite=False):
         """Rows as the rules compare them."""
         X = self._validate_rows(X, reset=False)
-        return unit_rows(self._raw_features(X), self.power_, self._mean, overwrite)
+        features = self._raw_features(X)
+        overwrite = overwrite and features is X  # others may belong to a transformer
+        return unit_rows(features, self.power_, self._mean, overwrite)
 
     def _raw_features(self, X):
         return self._features_of(X, self._transformer, self.module_.backbone)

@@ -288,6 +288,13 @@ def test_problems_without_a_pile_may_be_pairs(learner, support, pile):
     np.testing.assert_array_equal(pair.predict_proba(pile[0]), expected)
 
 
+def test_many_tasks_leave_the_rows_as_they_were(learner, support, pile):
+    before = support[0].copy(), pile[0].copy()
+    learner.adapt_many([(*support, pile[0])])
+    np.testing.assert_array_equal(support[0], before[0])
+    np.testing.assert_array_equal(pile[0], before[1])
+
+
 # rows of zeros
 
 
