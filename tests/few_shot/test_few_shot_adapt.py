@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from new_classes import NEW, draw
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdeep import FewShotClassifier
-from skdeep.few_shot import adapt
+from skdeep.few_shot import SemiSupervisedMetaLearner, adapt
 from skdeep.few_shot._learned import METHODS
 
 LIKE = {"rtol": 1e-4, "atol": 1e-5}
@@ -286,6 +286,17 @@ def test_problems_without_a_pile_may_be_pairs(learner, support, pile):
     (pair, triple) = learner.adapt_many([support, (*support, None)])
     expected = triple.predict_proba(pile[0])
     np.testing.assert_array_equal(pair.predict_proba(pile[0]), expected)
+
+
+def test_many_tasks_leave_the_memory_of_a_transformer_as_it_was(known, support, pile):
+    table = np.random.RandomState(0).rand(2000, 16).astype(np.float32)
+    before = table.copy()
+    looked_up = FunctionTransformer(lambda X: table[: len(X)])
+    learner = SemiSupervisedMetaLearner(
+        phi="pretrained", backbone=looked_up, cross_fit=0, power=0.5
+    ).fit(*known)
+    learner.adapt_many([(*support, pile[0])])
+    np.testing.assert_array_equal(table, before)
 
 
 def test_many_tasks_leave_the_rows_as_they_were(learner, support, pile):
