@@ -6,7 +6,7 @@ of sizes, and Gaussian classes that overlap. Each set is taken as a whole and as
 few of its classes, in graphs with few and with many neighbours. Only classes that no
 benchmark scores are used.
 
-Usage: python benchmarks/train_generic_links.py [file]
+Usage: python benchmarks/train_builtin_links.py [file]
 """
 
 import sys

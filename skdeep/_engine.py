@@ -203,7 +203,13 @@ class KeepBest(Callback):
         if self.score is None:
             value = -net.history[-1, "valid_loss"]
         else:
-            value = float(self.score(net.module_.eval()))
+            found = self.score(net.module_.eval())
+            try:
+                value = float(found)
+            except (TypeError, ValueError) as error:
+                raise InvalidParameterError(
+                    f"`validation_metric` must return a number; it returned {found!r}."
+                ) from error
             if not math.isfinite(value):
                 raise DivergedError(
                     f"The validation score became {value} in epoch {len(net.history)}; "
@@ -256,6 +262,7 @@ def make_net(
     lr,
     n_steps,
     param_groups=(),
+    watchers=(),
     extra=(),
     n_earlier=0,
 ):
@@ -280,6 +287,9 @@ def make_net(
 
     param_groups : sequence of (str, dict), default=()
         Patterns of parameter names with optimizer arguments of their own.
+
+    watchers : sequence of skorch callbacks, default=()
+        Called before those of the user, who may read what they record.
 
     extra : sequence of skorch callbacks, default=()
         Called after those of the user.
@@ -307,7 +317,7 @@ def make_net(
         "optimizer__param_groups": list(param_groups),
         "lr": lr,
         "max_epochs": est.max_epochs,
-        "callbacks": [*callbacks, *extra],
+        "callbacks": [*watchers, *callbacks, *extra],
         # run_single_epoch averages the losses itself, LogEpochs prints
         "callbacks__train_loss": None,
         "callbacks__valid_loss": None,

@@ -143,6 +143,8 @@ def load(path, *, device="auto", module=None, sha256=None):
     --------
     save : The way there, with an example.
     """
+    if not isinstance(sha256, (str, type(None))):
+        raise TypeError(f"`sha256` must be a str or None; got {sha256!r}.")
     path = Path(path)
     with _naming(path):
         header, tensors = _read(path, sha256)

@@ -152,7 +152,8 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
             lr=self.lr if lr is None else lr,
             n_steps=max_epochs * len(batches) if schedule else None,
             param_groups=param_groups,
-            extra=[*extra, *watchers, *listeners],
+            watchers=watchers,
+            extra=[*extra, *listeners],
             n_earlier=len(earlier),
         )
         if go_on:
@@ -183,6 +184,11 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
     def validation_scores_(self):
         """Validation score of each epoch; empty without `early_stopping`."""
         return [row["valid_score"] for row in self.history_ if "valid_score" in row]
+
+    @property
+    def best_validation_score_(self):
+        """Highest of `validation_scores_`; None without `early_stopping`."""
+        return max(self.validation_scores_, default=None)
 
     def _forward(self, X):
         """Outputs of the network for the rows of `X`, as one float32 array."""

@@ -797,6 +797,8 @@ def test_hash_from_elsewhere_is_compared(path):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     load(path, sha256=digest)
     load(path, sha256=digest.upper())
+    with pytest.raises(TypeError, match="`sha256` must be a str or None; got 5"):
+        load(path, sha256=5)
     with pytest.raises(ModelFileError, match="sha256 is not the one"):
         load(path, sha256=digest[:-1] + ("0" if digest[-1] != "0" else "1"))
 

@@ -66,15 +66,22 @@ def test_wrong_value_is_refused_by_name(case, parameter, kind, fitted, monkeypat
     forbid_training(monkeypatch)
     X, y, rows = case.make_data()
     estimator = copy.copy(fitted[case.id]).set_params(**{parameter: WRONG[kind]})
-    start = time.thread_time()
-    message = assert_refused(
-        estimator,
-        lambda: estimator.fit(X, y),
-        case.name if parameter != "device" else "device",
-        rf"(?<!\w){parameter}(?!\w)",
-        error=InvalidParameterError,
-    )
-    assert time.thread_time() - start < 0.05
+    messages = []
+
+    def seconds_to_refuse():
+        start = time.thread_time()
+        message = assert_refused(
+            estimator,
+            lambda: estimator.fit(X, y),
+            case.name if parameter != "device" else "device",
+            rf"(?<!\w){parameter}(?!\w)",
+            error=InvalidParameterError,
+        )
+        messages.append(message)
+        return time.thread_time() - start
+
+    assert any(seconds_to_refuse() < 0.05 for _ in range(3))
+    message = messages[0]
     assert isinstance(WRONG[kind], str) or "must be" in message
     options = {
         option

@@ -46,9 +46,10 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
     Parameters
     ----------
     n_neighbors : int or "auto", default="auto"
-        Neighbours of a row in the graph. "auto" takes of 10, 20 and 40, but not
-        of more than the usual size of a class, the number with which the built-in networks, which have not seen the classes, cluster them best;
-        it is 15 without labels, and 9 in mode "paper".
+        Neighbours of a row in the graph. "auto" takes that one of 10, 20 and 40, none
+        above the usual size of a class, with which the built-in networks, which have not
+        seen the classes, cluster them best; it is 15 without labels, and 9 in mode
+        "paper".
 
     mode : {"structural", "paper"}, default="structural"
         "structural" learns from the shape of the graph alone and works for rows of any
@@ -59,8 +60,8 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         probabilities, or by trees as in the paper. Further levels always use trees.
 
     tau : float or "auto", default=0.7
-        Probability in [0, 1] above which a link is used. "auto" chooses
-        as `n_neighbors` does.
+        Probability in [0, 1] above which a link is used. "auto" chooses as `n_neighbors`
+        does.
 
     resolution : float or "auto", default=0.02
         Mean squared link probability, over all pairs, that holds a community together;
@@ -136,7 +137,8 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
 
     max_epochs : int, default=10
         Passes over the training edges for each of two looks at the rows; as many, or
-        three times as many without built-in networks, for groups of rows. The paper takes 250.
+        three times as many without built-in networks, for groups of rows. The paper takes
+        250.
 
     batch_size : int, default=4096
         Edges of a batch; rows of a batch in mode "paper".

@@ -85,7 +85,7 @@ class AffineRows:
 AUGMENTATIONS = ("auto", "affine", "affine_turns")
 
 
-def resolve_augment(augment, image_shape):
+def resolve_augment(augment, image_shape, may_add_classes=True):
     """Turn the parameter `augment` into a function.
 
     Parameters
@@ -95,6 +95,9 @@ def resolve_augment(augment, image_shape):
 
     image_shape : tuple of int or None
         (channels, height, width), or None if the samples are plain rows.
+
+    may_add_classes : bool, default=True
+        Whether "auto" may turn classes into others.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def resolve_augment(augment, image_shape):
     if augment == "auto":
         if image_shape is None:
             return None, 1
-        augment = "affine_turns" if is_square else "affine"
+        augment = "affine_turns" if is_square and may_add_classes else "affine"
     if not isinstance(augment, str):
         return augment, 1
     if image_shape is None:

@@ -31,7 +31,14 @@ VALIDATION_METRICS = {
     "mean_utility": mean_utility,
 }
 
-CRITERIA = ("far", "frr", "eer", "utility", "worst_class_far")
+# what puts a threshold, and the rate that it needs
+CRITERIA = {
+    "far": "target_far",
+    "frr": "target_frr",
+    "eer": None,
+    "utility": None,
+    "worst_class_far": "target_far",
+}
 
 # distances between vectors of length one are at most 2, in both metrics
 MAX_DISTANCE = 2.0
@@ -55,7 +62,7 @@ def find_threshold(
         "frr": the smallest with a false reject rate of at most `target`; "eer": where
         both rates are closest; "utility": where the mean utility of the classes is
         greatest; "worst_class_far": the largest distance at which no class has a false
-        accept rate above `target`.
+        accept rate above `target`. The last three look at distances 0, .002, ..., 2.
 
     target : float or None, default=None
         Rate for the criteria that have one.
@@ -86,7 +93,9 @@ def find_threshold(
         best = curves.utility.mean(axis=0).argmax()
     else:
         worst = (1 - curves.specificity).max(axis=0)
-        best = np.flatnonzero(worst <= target).max(initial=0)
+        best = np.flatnonzero(worst <= target).max(initial=-1)
+        if best < 0:  # not even identical samples may pass
+            return float(np.nextafter(0, -1))
     return float(curves.thresholds[best])
 
 

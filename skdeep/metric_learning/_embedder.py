@@ -19,6 +19,7 @@ from skdeep.metric_learning._losses import (
     BASE_LOSSES,
     MetricLoss,
     TCMLoss,
+    has_class_vectors,
     start_base_loss,
     try_loss,
 )
@@ -56,7 +57,7 @@ class TCMEmbedder(
         "norm_softmax", "proxy_nca", "multi_similarity", "contrastive", "triplet" and
         "supcon"; or a module that takes (embeddings, labels), such as any loss of
         pytorch-metric-learning, or its class; or a function (n_classes, n_components)
-        -> module.
+        -> module, where turned images count as classes (see `augment`).
 
     n_components : int, default=128
         Size of an embedding.
@@ -93,8 +94,9 @@ class TCMEmbedder(
         Random changes of the training samples. "affine" turns (by 15 degrees at most),
         moves, scales and shears images. "affine_turns" also turns all images of a class
         by 90, 180 or 270 degrees and counts the result as another class. "auto" is
-        "affine_turns" for square images and "affine" for others, and None for rows. A
-        callable ``augment(X, generator)`` gets tensors of shape (n_samples,
+        "affine_turns" for square images and "affine" for others, and None for rows; it
+        adds no classes if `base_loss` is a module with weights, which knows how many
+        there are. A callable ``augment(X, generator)`` gets tensors of shape (n_samples,
         n_features).
 
     target_far : float, default=0.01
@@ -105,7 +107,8 @@ class TCMEmbedder(
 
     metric : {"euclidean", "cosine"}, default="euclidean"
         Distance between embeddings: the length of the difference, or one minus the
-        cosine. Both are in [0, 2] and rank alike.
+        cosine. Both are in [0, 2] and rank alike. The methods go by that of the last
+        fit, as `threshold_` does.
 
     module : {"mlp", "conv", "identity"}, class, callable, torch.nn.Module or None, \
             default=None
@@ -216,6 +219,9 @@ class TCMEmbedder(
 
     best_epoch_ : int
         Epoch whose weights were kept.
+
+    best_validation_score_ : float or None
+        Its validation score; None without `early_stopping`.
 
     net_ : skorch.NeuralNet
         The net that did the training; not there after unpickling.
@@ -425,6 +431,7 @@ class TCMEmbedder(
         data = X, y
         go_on = go_on and hasattr(self, "module_")
         X, y = self._validate_fit_data(X, y, go_on)
+        self._metric = self.metric
         rng = check_random_state(self.random_state)
         incremental = max_epochs is not None
         held_out = y[:0]
@@ -442,7 +449,9 @@ class TCMEmbedder(
             self._module_args = encoder_args(self, X, self._image_shape)
         module = start_encoder(self, X, go_on, generator)
         self.n_components_ = self._n_features_out = self.n_components
-        augment, n_variants = resolve_augment(self.augment, self._image_shape)
+        augment, n_variants = resolve_augment(
+            self.augment, self._image_shape, not has_class_vectors(self.base_loss)
+        )
         base_loss, codes = start_base_loss(self, go_on, y[train], n_variants, generator)
         batches = ClassBalancedBatches(
             X[train] if len(held_out) else X,
@@ -464,7 +473,7 @@ class TCMEmbedder(
         warmup = 0 if incremental else self.tcm_warmup
         n_warmup_steps = int(warmup * max_epochs * len(batches))
         criterion = MetricLoss(base_loss, tcm, self.tcm_weight, n_warmup_steps)
-        try_loss(criterion, self.n_components)
+        try_loss(criterion, self.n_components, len(self._loss_classes) * n_variants)
         lr = default_lr(module) if self.lr == "auto" else self.lr
         seed_dropout(module, make_generator(rng, self.device_))
         X_held, y_held = X, y

@@ -218,13 +218,21 @@ def make_base_loss(base_loss, params, *, n_classes, n_components, generator):
             generator=generator,
             name="base_loss",
         )
-    except TypeError as error:
+    except Exception as error:  # whatever a constructor of the user raises
         raise InvalidParameterError(
-            f"`base_loss_params` does not fit base_loss={base_loss!r}: {error}"
+            f"base_loss={base_loss!r} makes no module out of `base_loss_params` "
+            f"({type(error).__name__}: {error}); a function must be (n_classes, "
+            "n_components) -> module."
         ) from error
 
 
-def try_loss(criterion, n_components):
+def has_class_vectors(base_loss):
+    """Whether a loss of the user knows its number of classes already."""
+    is_module = isinstance(base_loss, nn.Module)
+    return is_module and next(base_loss.parameters(), None) is not None
+
+
+def try_loss(criterion, n_components, n_classes):
     """Apply a loss to four rows of two classes, so that a misfit shows before training.
 
     Parameters
@@ -234,16 +242,21 @@ def try_loss(criterion, n_components):
 
     n_components : int
         Size of an embedding.
+
+    n_classes : int
+        Classes that the training will show, those of turned images among them.
     """
+    last = n_classes - 1
     rows = torch.zeros(4, n_components, dtype=torch.float32)
     rows[:, 0] = 1
     try:
         with torch.no_grad():
-            loss = criterion.eval()(rows, torch.tensor([0, 0, 1, 1]))[0]
+            loss = criterion.eval()(rows, torch.tensor([0, 0, last, last]))[0]
         finite = bool(torch.isfinite(loss).all()) and loss.numel() == 1
     except Exception as error:  # whatever a loss of the user raises
         raise InvalidParameterError(
-            "`base_loss` cannot be applied to (embeddings, labels), or its "
+            "`base_loss` cannot be applied to (embeddings, labels), with embeddings of "
+            f"{n_components} components and labels from 0 to {last}, or its "
             f"`base_loss_params` are wrong: {error}"
         ) from error
     criterion.train()

@@ -11,12 +11,18 @@ from skdeep.metric_learning import _calibration as calibration
 from skdeep.utils._params import Interval, StrOptions, check_param
 from skdeep.utils._validation import encode_labels
 
+_MANY = 250  # rows of one class that a calibration at the end of a fit looks at
 _RATE = Interval(Real, 0, 1, closed="neither")
 _DISTANCE = Interval(Real, None, None, closed="neither")
 
 
 class VerificationMixin:
     """Pairs, galleries and thresholds, on top of ``transform`` and ``metric``."""
+
+    @property
+    def _fitted_metric(self):
+        """Distance of the last fit; files of earlier versions have not recorded it."""
+        return vars(self).get("_metric", self.metric)
 
     def pair_distance(self, X1, X2=None):
         """Distance of the embeddings of each pair.
@@ -49,7 +55,7 @@ class VerificationMixin:
                 f"`X1` has {len(first)} samples and `X2` has {len(second)}; a pair "
                 "needs one of each."
             )
-        return calibration.pair_distances(first, second, self.metric)
+        return calibration.pair_distances(first, second, self._fitted_metric)
 
     def pair_score(self, X1, X2=None):
         """Minus the distance of each pair: higher is more alike.
@@ -66,7 +72,7 @@ class VerificationMixin:
         """
         return -self.pair_distance(X1, X2)
 
-    def predict_pairs(self, X1, X2=None, *, threshold=None):
+    def predict_pairs(self, X1, X2=None, threshold=None):
         """Tell for each pair whether it is of one class.
 
         Parameters
@@ -126,7 +132,9 @@ class VerificationMixin:
         for start in range(0, len(embeddings), block):
             rows = slice(start, start + block)
             nearest[rows] = (embeddings[rows] @ gallery.T).argmax(axis=1)
-        distance = calibration.pair_distances(embeddings, gallery[nearest], self.metric)
+        distance = calibration.pair_distances(
+            embeddings, gallery[nearest], self._fitted_metric
+        )
         return labels[np.where(distance <= threshold, codes[nearest], -1)]
 
     def calibrate_threshold(
@@ -146,7 +154,8 @@ class VerificationMixin:
             Wanted false accept rate; None takes the parameter of the estimator.
 
         target_frr : float or None, default=None
-            Wanted false reject rate; if given, `criterion` is "frr".
+            Wanted false reject rate; if given, `criterion` is "frr". Not together with
+            `target_far`.
 
         beta : float, default=1.0
             Weight of the sensitivity, for the criterion "utility".
@@ -168,11 +177,20 @@ class VerificationMixin:
         check_param("target_frr", target_frr, [_RATE, None], owner=owner)
         options = StrOptions(calibration.CRITERIA)
         check_param("criterion", criterion, [options, None], owner=owner)
+        if target_far is not None and target_frr is not None:
+            raise ValueError("Give `target_far` or `target_frr`: one rate is wanted.")
         embeddings = self._embed(X)
         if criterion is None:
             given = target_frr is not None
             default = self.target_frr is not None and target_far is None
             criterion = "frr" if given or default else "far"
+        rate_of = calibration.CRITERIA[criterion]
+        for name, rate in (("target_far", target_far), ("target_frr", target_frr)):
+            if rate is not None and name != rate_of:
+                raise ValueError(
+                    f"`{name}` means nothing to criterion={criterion!r}; leave it out, "
+                    "or choose another criterion."
+                )
         target = target_far or self.target_far
         if criterion == "frr":
             target = target_frr or self.target_frr
@@ -213,14 +231,14 @@ class VerificationMixin:
         embeddings = self._embed(X)
         if len(embeddings) < 2:
             raise ValueError("X has n_samples=1, but a pair needs 2 samples or more.")
-        self.threshold_origin_ = "calibrated"
-        vars(self).pop("calibration_curve_", None)  # it needs labels
         self.threshold_ = calibration.unlabeled_threshold(
             embeddings,
             target_far or self.target_far,
-            metric=self.metric,
+            metric=self._fitted_metric,
             rng=check_random_state(self.random_state),
         )
+        self.threshold_origin_ = "calibrated"
+        vars(self).pop("calibration_curve_", None)  # it needs labels
         return self
 
     def threshold_report(self, X, y, *, as_frame=False):
@@ -247,7 +265,7 @@ class VerificationMixin:
         """
         embeddings = self._embed(X)
         curves = calibration.rates_at(
-            y, embeddings, [self.threshold_], metric=self.metric
+            y, embeddings, [self.threshold_], metric=self._fitted_metric
         )
         per_class = {
             "class": curves.classes,
@@ -285,12 +303,7 @@ class VerificationMixin:
     def _calibrate(self, X, y, rng, origin, max_samples=5000):
         """Calibrate at the end of `fit`; more samples would add time, not accuracy."""
         if X.shape[0] > max_samples:
-            classes, codes, sizes = np.unique(
-                y, return_inverse=True, return_counts=True
-            )
-            order = rng.permutation(len(classes))
-            n_classes = max(2, np.searchsorted(np.cumsum(sizes[order]), max_samples))
-            rows = np.flatnonzero(np.isin(codes, order[:n_classes]))
+            rows = _some_of_each(y, max_samples, rng)
             X, y = X[rows], y[rows]
         by_frr = self.target_frr is not None
         self._set_threshold(
@@ -310,10 +323,10 @@ class VerificationMixin:
             criterion=criterion,
             target=target,
             beta=beta,
-            metric=self.metric,
+            metric=self._fitted_metric,
         )
         curves = calibration.rate_curves(
-            y, embeddings, metric=self.metric, n_thresholds=201
+            y, embeddings, metric=self._fitted_metric, n_thresholds=201
         )
         self.calibration_curve_ = {
             "thresholds": curves.thresholds,
@@ -322,6 +335,21 @@ class VerificationMixin:
         }
         self.threshold_ = threshold
         self.threshold_origin_ = origin
+
+
+def _some_of_each(y, max_samples, rng):
+    """About `max_samples` rows: of some classes all, or many of a large one."""
+    classes, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
+    most = max(_MANY, max_samples // len(classes))  # of one class
+    order = rng.permutation(len(classes))
+    taken = np.cumsum(np.minimum(sizes, most)[order])
+    chosen = order[: max(2, np.searchsorted(taken, max_samples, side="right"))]
+    rows = [np.flatnonzero(codes == code) for code in chosen]
+    return np.sort(
+        np.concatenate(
+            [r if len(r) <= most else rng.choice(r, most, replace=False) for r in rows]
+        )
+    )
 
 
 def _with_unknown(labels, unknown_label):
@@ -339,6 +367,8 @@ def _with_unknown(labels, unknown_label):
             f"`unknown_label` is {unknown_label!r}, which is a class of the gallery; "
             "give another one."
         )
-    if labels.dtype == object or labels.dtype.kind == "b":
-        return np.array([*labels.tolist(), unknown_label], dtype=object)
-    return np.concatenate([labels, np.array([unknown_label])])
+    joined = np.concatenate([labels, np.array([unknown_label])])
+    if joined.tolist() == [*labels.tolist(), unknown_label]:
+        return joined
+    # no plain dtype holds them all as they are
+    return np.array([*labels.tolist(), unknown_label], dtype=object)

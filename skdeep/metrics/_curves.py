@@ -16,6 +16,7 @@ from skdeep.metrics._opis import ceil_share, utility_of
 from skdeep.metrics._pairs import check_choice
 from skdeep.metrics._sampled import sample_accepted, sampled_distances
 from skdeep.metrics._select import kth_smallest_distances
+from skdeep.utils._validation import plain_labels
 
 
 def check_count(name, value, low):
@@ -30,6 +31,12 @@ def check_positive_number(name, value):
     """Refuse anything but a finite number above 0."""
     if not isinstance(value, Real) or not 0 < value < np.inf:
         raise ValueError(f"`{name}` must be a finite number > 0; got {value!r}.")
+
+
+def check_share(name, value):
+    """Refuse anything but a number in [0, 1]."""
+    if not isinstance(value, Real) or not 0 <= value <= 1:
+        raise ValueError(f"`{name}` must be a number in [0, 1]; got {value!r}.")
 
 
 def check_has_pairs(pairs):
@@ -115,7 +122,7 @@ def group_codes(pairs, groups):
     """Names of the groups and the group of each sorted row; classes by default."""
     if groups is None:
         return pairs.classes, pairs.code
-    groups = column_or_1d(groups)
+    groups = plain_labels(column_or_1d(groups), "groups")
     check_consistent_length(groups, pairs.order)
     names, code = np.unique(groups, return_inverse=True)
     return names, code[pairs.order]

@@ -14,6 +14,8 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
+from skdeep.utils._validation import plain_labels
+
 METRICS = ("euclidean", "cosine")
 ZERO_ROWS = ("raise", "ignore_direction")
 BACKENDS = ("numpy", "torch")
@@ -26,14 +28,22 @@ def check_choice(name, value, allowed):
         raise ValueError(f"`{name}` must be one of {allowed}; got {value!r}.")
 
 
+def check_flag(name, value):
+    """Refuse anything but True and False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be True or False; got {value!r}.")
+
+
 def check_embeddings(embeddings, y, *, name="embeddings", y_name="y_true"):
     """Return finite float64 embeddings (n, d) and labels (n,) of the same length."""
     if y is None:
         raise ValueError(f"`{y_name}` is required: the class of each row of `{name}`.")
+    if hasattr(embeddings, "detach"):  # a tensor, perhaps one with a gradient
+        embeddings = embeddings.detach().cpu()
     X = check_array(
         embeddings, dtype=np.float64, ensure_min_features=1, input_name=name
     )
-    y = column_or_1d(y)
+    y = plain_labels(column_or_1d(y), y_name)
     check_consistent_length(y, X)
     return X, y
 
@@ -116,6 +126,7 @@ class Pairs:
         check_choice("metric", metric, METRICS)
         check_choice("dtype", dtype, DTYPES)
         check_choice("backend", backend, BACKENDS)
+        check_flag("normalize", normalize)
         X, y = check_embeddings(embeddings, y_true)
         self.metric = metric
         self.backend = backend

@@ -15,6 +15,7 @@ from skdeep.metrics._pairs import (
     centred_rows,
     check_choice,
     check_embeddings,
+    check_flag,
     product_factors,
     unit_rows,
 )
@@ -255,6 +256,7 @@ class _Search:
         self, y, X, gallery_y, gallery, *, metric, normalize, zero_rows, block_size
     ):
         check_choice("metric", metric, METRICS)
+        check_flag("normalize", normalize)
         X, y = check_embeddings(X, y)
         self.is_own_gallery = gallery is None
         if (gallery is None) != (gallery_y is None):

@@ -5,10 +5,12 @@ come out: `scorer(estimator, X, y)`, larger is better.
 """
 
 from functools import partial
+from numbers import Real
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skdeep.metrics._curves import check_share
 from skdeep.metrics._retrieval import map_at_r_score, recall_at_k_score
 from skdeep.metrics._threshold import epsilon_opis_score, opis_score
 from skdeep.metrics._verification import far_frr_curve, threshold_at_far
@@ -54,6 +56,10 @@ def make_embedding_scorer(
     """
     if not callable(metric):
         raise TypeError(f"`metric` must be callable; got {metric!r}.")
+    if not isinstance(response, str):
+        raise TypeError(
+            f"`response` must be 'auto' or a method's name; got {response!r}."
+        )
     return _EmbeddingScorer(metric, greater_is_better, response, metric_params)
 
 
@@ -293,6 +299,7 @@ def verification_frr_scorer(target_far=0.01):
     >>> verification_frr_scorer(0.05).metric_params
     {'target_far': 0.05}
     """
+    check_share("target_far", target_far)
     return make_embedding_scorer(
         _frr_at_far, greater_is_better=False, metric_params={"target_far": target_far}
     )
@@ -346,7 +353,8 @@ def consistency_constrained_refit(
     Returns
     -------
     refit : callable
-        For `refit=` of a search whose `scoring` is a dict with both names.
+        For `refit=` of a search whose `scoring` is a dict with both names. Such a search
+        has no score of its own: use ``search.best_estimator_.score``.
 
     Examples
     --------
@@ -358,8 +366,8 @@ def consistency_constrained_refit(
     ... }))
     1
     """
-    if not tolerance >= 0:
-        raise ValueError(f"`tolerance` must be at least 0; got {tolerance!r}.")
+    if not isinstance(tolerance, Real) or not tolerance >= 0:
+        raise ValueError(f"`tolerance` must be a number >= 0; got {tolerance!r}.")
     return partial(
         _most_consistent,
         accuracy=accuracy,

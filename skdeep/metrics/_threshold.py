@@ -6,13 +6,14 @@ others. Counting is in `_counts.py`, formulas are in `_opis.py`.
 """
 
 import warnings
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
 from skdeep.metrics import _opis
 from skdeep.metrics._curves import calibrated_curves, check_count
-from skdeep.metrics._pairs import Pairs, check_choice
+from skdeep.metrics._pairs import Pairs, check_choice, check_flag
 
 
 def utility_curves(
@@ -502,8 +503,8 @@ def epsilon_opis_score(
     _check_bootstraps(n_bootstraps, return_details)
     check_choice("reference", reference, ("rest", "best", "all"))
     check_choice("grouping", grouping, ("pointwise", "overall"))
-    if not 0 < epsilon <= 1:
-        raise ValueError(f"`epsilon` must be in (0, 1]; got {epsilon!r}.")
+    if not isinstance(epsilon, Real) or not 0 < epsilon <= 1:
+        raise ValueError(f"`epsilon` must be a number in (0, 1]; got {epsilon!r}.")
     every_pair = Pairs(
         y_true,
         embeddings,
@@ -555,6 +556,7 @@ def epsilon_opis_score(
 
 
 def _check_bootstraps(n_bootstraps, return_details):
+    check_flag("return_details", return_details)
     check_count("n_bootstraps", n_bootstraps, 0)
     if n_bootstraps and not return_details:
         raise ValueError(

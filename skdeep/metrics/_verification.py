@@ -4,6 +4,8 @@ A pair is accepted if its distance is at most the threshold. FAR is the share of
 negative pairs that are accepted, FRR the share of the positive pairs that are not.
 """
 
+from numbers import Real
+
 import numpy as np
 from sklearn.utils import Bunch
 
@@ -13,6 +15,7 @@ from skdeep.metrics._curves import (
     check_count,
     check_has_pairs,
     check_positive_number,
+    check_share,
     distance_range_of,
     equally_spaced,
     exact_curves,
@@ -123,11 +126,7 @@ def far_frr_curve(
         check_count("n_thresholds", n_thresholds, 2)
         thresholds = spread_thresholds(pairs, n_thresholds)
     else:
-        thresholds = np.sort(np.asarray(thresholds, dtype=np.float64))
-        if thresholds.ndim != 1 or not len(thresholds) or np.isnan(thresholds).any():
-            raise ValueError(
-                "`thresholds` must be a non-empty list of distances without NaN."
-            )
+        thresholds = np.sort(_as_distances("thresholds", thresholds))
     far, frr = _global_rates(pairs, thresholds)
     return far, frr, thresholds
 
@@ -204,7 +203,7 @@ def threshold_at_far(
     >>> f"{threshold_at_far(y, X, target_far=0.01):.3f}"
     '0.527'
     """
-    _check_share("target_far", target_far)
+    check_share("target_far", target_far)
     pairs = Pairs(
         y_true,
         embeddings,
@@ -289,7 +288,7 @@ def threshold_at_frr(
     >>> f"{threshold_at_frr(y, X, target_frr=0.01):.3f}"
     '0.969'
     """
-    _check_share("target_frr", target_frr)
+    check_share("target_frr", target_frr)
     pairs = Pairs(
         y_true,
         embeddings,
@@ -408,7 +407,7 @@ def verification_report(
     >>> f"EER {report.eer:.3f}"
     'EER 0.216'
     """
-    _check_share("target_far", target_far)
+    check_share("target_far", target_far)
     check_positive_number("beta", beta)
     pairs = Pairs(
         y_true,
@@ -424,6 +423,8 @@ def verification_report(
     target_threshold = _far_threshold(pairs, target_far)
     if threshold is None:
         threshold = target_threshold
+    elif not isinstance(threshold, Real) or np.isnan(threshold):
+        raise ValueError(f"`threshold` must be a distance or None; got {threshold!r}.")
     ends = distance_range_of(pairs, far_range, None, None)
     thresholds = equally_spaced(*ends, 101)
     points = [threshold, target_threshold]
@@ -454,6 +455,17 @@ def verification_report(
         recall_at_1=recall_at_k_score(y_true, embeddings, **search),
         map_at_r=map_at_r_score(y_true, embeddings, **search),
     )
+
+
+def _as_distances(name, values):
+    """Thresholds as an array (n,) of float64."""
+    try:
+        values = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.zeros(0)
+    if values.ndim != 1 or not len(values) or np.isnan(values).any():
+        raise ValueError(f"`{name}` must be a non-empty list of distances without NaN.")
+    return values
 
 
 def spread_thresholds(pairs, n_thresholds):
@@ -534,8 +546,3 @@ def _spread(name, values):
         f"{name}_std": float(values.std()),
         f"{name}_worst": float(values.max()),
     }
-
-
-def _check_share(name, value):
-    if not 0 <= value <= 1:
-        raise ValueError(f"`{name}` must be in [0, 1]; got {value!r}.")

@@ -86,6 +86,11 @@ def learns_from_unlabeled(estimator):
     return is_marked or isinstance(estimator, known) or hasattr(estimator, "adapt_many")
 
 
+def mark_of(estimator):
+    """Label that marks rows without one: the estimator's own, or -1."""
+    return getattr(_last_step(estimator), "unlabeled_label", -1)
+
+
 def _last_step(estimator):
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
@@ -117,7 +122,9 @@ def _answers_of_learner(estimator, X, tasks):
             )
             for task in chunk
         ]
-        for classifier, task in zip(learner.adapt_many(triples), chunk):
+        for classifier, task in zip(
+            learner.adapt_many(triples, unlabeled_label=-1), chunk
+        ):
             answers.append(_answer(classifier, X, task))
     return answers
 
@@ -128,7 +135,10 @@ def _answer_of_clone(estimator, X, task):
     if task.pile is not None:
         rows = np.concatenate([rows, task.pile])
         y = np.concatenate([y, np.full(len(task.pile), -1)])
-    classifier = clone(estimator).fit(take_rows(X, rows), y)
+    classifier = clone(estimator)
+    if hasattr(_last_step(classifier), "unlabeled_label"):
+        _last_step(classifier).set_params(unlabeled_label=-1)  # as in y, see above
+    classifier.fit(take_rows(X, rows), y)
     if -1 in list(getattr(classifier, "classes_", [])):
         raise ValueError(
             f"{type(_last_step(estimator)).__name__} takes -1, the mark of rows without "

@@ -6,6 +6,7 @@ from sklearn.utils import check_consistent_length
 
 from skdeep.model_selection._episode_scores import (
     learns_from_unlabeled,
+    mark_of,
     score_episodes,
 )
 from skdeep.model_selection._episodes import (
@@ -48,7 +49,8 @@ def few_shot_score(
         Rows, as `estimator` takes them. Their classes should be new to a meta-learner.
 
     y : array-like of shape (n_samples,)
-        Classes of the rows. Rows with the label -1 are not drawn.
+        Classes of the rows. Rows with the label -1, or `unlabeled_label` if the
+        estimator has this parameter, are not drawn.
 
     n_way : int, default=5
         Classes of an episode. Lowered, under a warning, if there are fewer.
@@ -133,6 +135,7 @@ def few_shot_score(
         n_episodes,
         balance=balance,
         random_state=random_state,
+        unlabeled=mark_of(estimator),
     )
     check_consistent_length(X, y)
     n_extra = unlabeled if isinstance(unlabeled, Integral) else 0

@@ -10,6 +10,8 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state, column_or_1d
 
+from skdeep.utils._validation import is_mark, plain_labels
+
 
 class _ClassDisjointSplit(BaseCrossValidator):
     """Turn sets of test classes into sets of test rows."""
@@ -22,13 +24,11 @@ class _ClassDisjointSplit(BaseCrossValidator):
         y = column_or_1d(y)
         is_labeled = np.ones(len(y), dtype=bool)
         if self.unlabeled is not None:
-            is_labeled = np.array([label != self.unlabeled for label in y.tolist()])
+            is_labeled = ~is_mark(y, self.unlabeled)
         labeled_rows = np.flatnonzero(is_labeled)
         if not len(labeled_rows):
             raise ValueError(f"All labels are the unlabeled marker {self.unlabeled!r}.")
-        labels = y[labeled_rows]
-        if labels.dtype == object:
-            labels = np.array(labels.tolist())
+        labels = plain_labels(y[labeled_rows])
         _, code, sizes = np.unique(labels, return_inverse=True, return_counts=True)
         for test_classes in self._iter_test_classes(sizes):
             yield labeled_rows[np.isin(code, test_classes)]
@@ -66,9 +66,9 @@ class ClassDisjointKFold(_ClassDisjointSplit):
     random_state : int, RandomState instance or None, default=None
         Seeds the order. Only used if `shuffle` is True.
 
-    unlabeled : object, default=None
-        Label that marks rows without a class, such as -1. They go to every training
-        part. None: every label is a class.
+    unlabeled : object, default=-1
+        Label that marks rows without a class. They go to every training part. None:
+        every label is a class.
 
     See Also
     --------
@@ -89,7 +89,7 @@ class ClassDisjointKFold(_ClassDisjointSplit):
     900 [1, 5, 7, 8, 9]
     """
 
-    def __init__(self, n_splits=5, *, shuffle=False, random_state=None, unlabeled=None):
+    def __init__(self, n_splits=5, *, shuffle=False, random_state=None, unlabeled=-1):
         _check_n_splits(n_splits, 2)
         if not shuffle and random_state is not None:
             raise ValueError(
@@ -145,9 +145,9 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplit):
     random_state : int, RandomState instance or None, default=None
         Seeds the draws.
 
-    unlabeled : object, default=None
-        Label that marks rows without a class, such as -1. They go to every training
-        part. None: every label is a class.
+    unlabeled : object, default=-1
+        Label that marks rows without a class. They go to every training part. None:
+        every label is a class.
 
     See Also
     --------
@@ -164,9 +164,7 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplit):
     [0, 3, 7]
     """
 
-    def __init__(
-        self, n_splits=10, *, test_size=0.2, random_state=None, unlabeled=None
-    ):
+    def __init__(self, n_splits=10, *, test_size=0.2, random_state=None, unlabeled=-1):
         _check_n_splits(n_splits, 1)
         self.n_splits = n_splits
         self.test_size = test_size

@@ -4,10 +4,14 @@ Rows leave this module as float32 arrays (or CSR matrices) that are finite, and 
 as codes 0..n_classes-1. Whatever torch cannot take is refused or converted here.
 """
 
+import warnings
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
+
+_LEAST_SIDE = 8  # pixels; fewer may be the map of a feature
 
 
 def validate_rows(estimator, X, *, reset, accept_sparse=False, **check_params):
@@ -75,6 +79,14 @@ def flatten_images(X):
         raise ValueError(
             f"Found array with dim {len(shape)}; give X as rows of shape (n_samples, "
             "n_features) or as images of shape (n_samples, channels, height, width)."
+        )
+    if shape[3] in (1, 3, 4) and min(shape[1], shape[2]) >= _LEAST_SIDE:
+        warnings.warn(
+            f"X of shape {tuple(shape)} is read as images of {shape[1]} channels and "
+            f"{shape[2]} x {shape[3]} pixels. If its last axis holds the colours, move "
+            "it: X.transpose(0, 3, 1, 2).",
+            UserWarning,
+            stacklevel=3,
         )
     return X.reshape(shape[0], -1), tuple(int(size) for size in shape[1:])
 
@@ -198,8 +210,7 @@ def encode_labels(estimator, y):
             "an estimator for multi-label targets, e.g. "
             "sklearn.multioutput.ClassifierChain."
         )
-    y = _without_missing(y)
-    y = _uniform(y if y.ndim == 1 else column_or_1d(y, warn=True))
+    y = plain_labels(column_or_1d(y, warn=y.ndim == 2))
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
         raise ValueError(
             f"Unknown label type: continuous. {owner} takes classes, but y holds "
@@ -209,28 +220,49 @@ def encode_labels(estimator, y):
     return classes, codes.astype(np.int64)
 
 
-def _without_missing(y):
-    """Refuse None, NaN and infinity among labels, whatever the container."""
-    values = np.asarray(y)
+def plain_labels(y, name="y"):
+    """Labels without missing values and of one plain type, else an error.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+
+    name : str, default="y"
+        Named in the errors.
+    """
+    return _uniform(_without_missing(y, name), name)
+
+
+def is_mark(y, mark):
+    """Which labels (n_samples,) are the mark of rows without one, which may be NaN."""
+    if _is_missing(mark):
+        return np.array([_is_missing(label) for label in y.tolist()], dtype=bool)
+    return np.array(
+        [not _is_missing(label) and label == mark for label in y.tolist()], dtype=bool
+    )
+
+
+def _without_missing(values, name):
+    """Refuse None, NaN and infinity among labels."""
     if values.dtype == object:
         missing = [_is_missing(value) for value in values.ravel()]
         if any(missing):
             raise ValueError(
-                f"Input y contains NaN or None, first at position {missing.index(True)}"
-                "; drop the samples without a label."
+                f"Input {name} contains NaN or None, first at position "
+                f"{missing.index(True)}; drop the samples without a label."
             )
     elif values.dtype.kind == "f" and not np.isfinite(values).all():
         kind = "NaN" if np.isnan(values).any() else "infinity"
-        raise ValueError(f"Input y contains {kind}; labels must be finite.")
+        raise ValueError(f"Input {name} contains {kind}; labels must be finite.")
     elif values.dtype.kind == "c":
         raise ValueError(
-            f"Complex data not supported: y has dtype {values.dtype}; labels must be "
+            f"Complex data not supported: {name} has dtype {values.dtype}; labels must be "
             "integers, booleans or strings."
         )
     elif values.dtype.kind not in "biufUS":
         raise ValueError(
-            f"Unknown label type: y has dtype {values.dtype}; labels must be integers, "
-            "booleans or strings."
+            f"Unknown label type: {name} has dtype {values.dtype}; labels must be "
+            "integers, booleans or strings."
         )
     return values
 
@@ -240,14 +272,14 @@ def _is_missing(value):
     return value is None or type(value).__name__ == "NAType" or value != value
 
 
-def _uniform(y):
+def _uniform(y, name):
     """Give an object array of labels its plain dtype, or refuse mixed types."""
     if y.dtype != object:
         return y
     kinds = {"str" if isinstance(value, str) else type(value).__name__ for value in y}
     if len(kinds) > 1:
         raise TypeError(
-            f"y has labels of mixed types ({', '.join(sorted(kinds))}); labels must be "
+            f"{name} has labels of mixed types ({', '.join(sorted(kinds))}); labels must be "
             "uniformly strings or integers."
         )
     if kinds == {"str"}:
@@ -255,7 +287,7 @@ def _uniform(y):
     plain = np.array(y.tolist())
     if plain.dtype.kind not in "biuf":
         raise ValueError(
-            f"Unknown label type: y holds {kinds.pop()} objects; labels must be "
+            f"Unknown label type: {name} holds {kinds.pop()} objects; labels must be "
             "integers, booleans or strings."
         )
     return plain

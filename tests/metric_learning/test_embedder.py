@@ -12,6 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 from torch import nn
 
 from skdeep.exceptions import InvalidParameterError
@@ -152,6 +153,27 @@ def test_images_of_another_shape_are_refused(known_digits):
         embedder.transform(X.reshape(-1, 1, 16, 4))
 
 
+def test_images_with_colours_last_are_noticed(known_digits):
+    X = np.zeros((40, 16, 16, 3)) + np.arange(40)[:, None, None, None]
+    embedder = TCMEmbedder(max_epochs=1, augment=None, random_state=0)
+    with pytest.warns(UserWarning, match=r"16 channels and 16 x 3 pixels.*transpose"):
+        embedder.fit(X, np.arange(40) // 10)
+
+
+def test_loss_with_class_vectors_of_its_own_takes_images(known_digits):
+    pml = pytest.importorskip("pytorch_metric_learning.losses")
+    X, y = known_digits
+    images = X.reshape(-1, 1, 8, 8)
+    embedder = TCMEmbedder(pml.ProxyAnchorLoss(5, 16), 16, max_epochs=1, random_state=0)
+    assert embedder.fit(images, y).n_iter_ == 1
+    embedder.set_params(base_loss=pml.ProxyAnchorLoss(4, 16))
+    with pytest.raises(InvalidParameterError, match="labels from 0 to 4"):
+        embedder.fit(X, y)
+    embedder.set_params(base_loss=pml.ArcFaceLoss(5, 16), augment="affine_turns")
+    with pytest.raises(InvalidParameterError, match="labels from 0 to 19"):
+        embedder.fit(images, y)
+
+
 def test_affine_augmentation_changes_the_training_and_not_the_transform(known_digits):
     X, y = known_digits
     images = X.reshape(-1, 1, 8, 8)
@@ -238,6 +260,21 @@ def test_early_stopping_holds_out_classes_and_keeps_the_best_epoch(known_digits)
     assert embedder.n_iter_ < 30
     assert embedder.best_epoch_ == 1 + int(np.argmax(scores))
     assert embedder.n_iter_ == embedder.best_epoch_ + 2
+    assert embedder.best_validation_score_ == max(scores)
+    assert small(max_epochs=1).fit(X, y).best_validation_score_ is None
+
+
+def test_log_and_callbacks_of_the_user_know_the_validation_score(known_digits, capfd):
+    seen = []
+
+    class Watch(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(net.history[-1]["valid_score"])
+
+    embedder = small(early_stopping=True, verbose=1, callbacks=[Watch()])
+    embedder.fit(*known_digits)
+    assert seen == embedder.validation_scores_
+    assert capfd.readouterr().err.count("valid_score=") == embedder.n_iter_
 
 
 def test_early_stopping_needs_four_classes(known_digits):
@@ -255,6 +292,15 @@ def test_validation_metric_may_be_a_function(known_digits):
 
     small(early_stopping=True, validation_metric=constant).fit(*known_digits)
     assert set(calls) == {(2, calls[0][1])}
+    embedder = small(early_stopping=True, validation_metric=lambda y, rows: "good")
+    with pytest.raises(InvalidParameterError, match="`validation_metric` must return"):
+        embedder.fit(*known_digits)
+
+
+def test_function_that_makes_no_loss_is_refused_with_its_error(known_digits):
+    embedder = small(base_loss=lambda rows, labels: rows.sum())
+    with pytest.raises(InvalidParameterError, match=r"'sum'.*-> module"):
+        embedder.fit(*known_digits)
 
 
 def test_max_steps_rounds_up_to_whole_epochs(known_digits):

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import pdist
 
 from skdeep.metric_learning import TCMEmbedder
+from skdeep.metric_learning._verification import _some_of_each as some_of_each
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +42,25 @@ def test_distance_of_pairs_is_the_length_of_the_difference(embedder, new_digits)
     assert_array_equal(embedder.pair_score(pairs), -embedder.pair_distance(pairs))
 
 
-def test_cosine_distance_is_half_the_squared_euclidean_one(fresh, new_digits):
+def test_cosine_distance_is_half_the_squared_euclidean_one(known_digits, new_digits):
     X = new_digits[0]
-    euclidean = fresh.pair_distance(X[:20], X[20:40])
+    small = {"max_epochs": 1, "n_components": 4, "random_state": 0}
+    one, other = (
+        TCMEmbedder(**small, metric=metric).fit(*known_digits)
+        for metric in ("euclidean", "cosine")
+    )
+    euclidean = one.pair_distance(X[:20], X[20:40])
+    assert_allclose(other.pair_distance(X[:20], X[20:40]), euclidean**2 / 2)
+    assert_allclose(other.threshold_, one.threshold_**2 / 2)
+
+
+def test_another_metric_after_the_fit_waits_for_the_next_one(fresh, new_digits):
+    X = new_digits[0]
+    before = fresh.predict_pairs(X[:20], X[20:40])
+    named = fresh.identify(X[:20], *new_digits)
     fresh.set_params(metric="cosine")
-    assert_allclose(fresh.pair_distance(X[:20], X[20:40]), euclidean**2 / 2)
+    assert_array_equal(fresh.predict_pairs(X[:20], X[20:40]), before)
+    assert_array_equal(fresh.identify(X[:20], *new_digits), named)
 
 
 def test_pairs_are_accepted_up_to_and_including_the_threshold(fresh, new_digits):
@@ -97,6 +112,18 @@ def test_threshold_of_the_worst_class_is_stricter(fresh, new_digits):
     assert fresh.threshold_ <= overall
     report = fresh.threshold_report(*new_digits)
     assert report["per_class"]["far"].max() <= 0.05
+
+
+def test_threshold_of_the_worst_class_refuses_all_where_zero_accepts_too_much(fresh):
+    X = np.repeat(fresh_rows(20), 2, axis=0)
+    labels = np.arange(40) % 20
+    fresh.calibrate_threshold(X, labels, criterion="worst_class_far", target_far=1e-3)
+    assert fresh.threshold_ < 0
+    assert fresh.threshold_report(X, labels)["far"] == 0
+
+
+def fresh_rows(n_rows):
+    return np.random.default_rng(0).uniform(size=(n_rows, 64))
 
 
 def test_threshold_of_greatest_utility_beats_its_neighbours(fresh, new_digits):
@@ -181,12 +208,67 @@ def test_text_labels_have_a_text_for_the_unknown(embedder, new_digits):
     assert "?" in set(other)
 
 
+def test_labels_of_the_gallery_stay_as_they_are(embedder, new_digits):
+    X, y = new_digits
+    named = embedder.identify(X, X, y, unknown_label="stranger", threshold=1.9)
+    assert_array_equal(named, y)
+    large = y.astype(np.uint64) + 2**60 + 1
+    named = embedder.identify(X, X, large, threshold=1.9)
+    assert named.tolist() == large.tolist()
+    named = embedder.identify(X, X, y, unknown_label=np.nan, threshold=-1)
+    assert named.dtype == object
+    small = embedder.identify(X, X, y.astype(np.uint8), threshold=1.9)
+    assert_array_equal(small, y)
+    assert small.dtype.kind == "i"
+
+
+def test_labels_that_are_missing_are_refused(fresh, new_digits):
+    X, y = new_digits
+    holes = np.where(np.arange(len(y)) % 2, y, np.nan)
+    for method in (fresh.calibrate_threshold, fresh.threshold_report, fresh.score):
+        with pytest.raises(ValueError, match="Input y_true contains NaN"):
+            method(X, holes)
+
+
+def test_calibration_without_labels_that_fails_leaves_the_threshold(fresh):
+    X = fresh_rows(2400)
+    before = fresh.threshold_, fresh.threshold_origin_, fresh.calibration_curve_
+    fresh.set_params(random_state="bad")
+    with pytest.raises(ValueError, match="random_state|seed"):
+        fresh.calibrate_threshold_unlabeled(X)
+    after = fresh.threshold_, fresh.threshold_origin_, fresh.calibration_curve_
+    assert after == before
+
+
+def test_fit_looks_at_some_rows_of_large_classes_and_all_of_small_ones():
+    rng = np.random.RandomState(0)
+    two_large = np.repeat([0, 1], 20_000)
+    rows = some_of_each(two_large, 5000, rng)
+    assert_array_equal(np.bincount(two_large[rows]), [2500, 2500])
+    ten_large = np.repeat(np.arange(10), 3000)
+    rows = some_of_each(ten_large, 5000, rng)
+    assert_array_equal(np.bincount(ten_large[rows]), [500] * 10)
+    assert len(np.unique(rows)) == 5000
+    many_small = np.repeat(np.arange(1000), 20)
+    rows = some_of_each(many_small, 5000, rng)
+    assert set(np.bincount(many_small[rows]).tolist()) == {0, 20}
+    assert 4900 < len(rows) <= 5000
+
+
 @pytest.mark.parametrize(
-    "arguments", [{"target_far": 2}, {"target_frr": -1}, {"criterion": "best"}]
+    "arguments",
+    [
+        {"target_far": 2},
+        {"target_frr": -1},
+        {"criterion": "best"},
+        {"target_far": 0.1, "target_frr": 0.1},
+        {"criterion": "far", "target_frr": 0.1},
+        {"criterion": "eer", "target_far": 0.1},
+    ],
 )
 def test_wrong_calibration_argument_is_refused_by_name(fresh, new_digits, arguments):
     before = fresh.threshold_
-    with pytest.raises(ValueError, match=f"'{next(iter(arguments))}'"):
+    with pytest.raises(ValueError, match=f"['`]{list(arguments)[-1]}['`]"):
         fresh.calibrate_threshold(*new_digits, **arguments)
     assert fresh.threshold_ == before
 

@@ -61,6 +61,17 @@ def test_curves_of_the_picture_are_those_of_the_function(rows):
     assert first < low < high < last
 
 
+def test_picture_of_groups_has_the_scores_of_groups(rows):
+    y, X = rows
+    groups = np.arange(len(y)) % 3
+    how = {"frr_range": (0.1, 0.5), "far_range": None, "groups": groups}
+    details = opis_score(y, X, return_details=True, **how)
+    display = ThresholdConsistencyDisplay.from_predictions(y, X, **how)
+    assert display.opis == details.opis
+    assert display.classes.tolist() == [0, 1, 2]
+    assert display.utility.shape[0] == 3
+
+
 def test_number_of_curves_and_highlighted_classes_can_be_chosen(rows):
     display = ThresholdConsistencyDisplay.from_predictions(
         *rows, max_classes=5, highlight=["c03", "c04"], alpha=0.5

@@ -89,6 +89,8 @@ def test_wrong_response_and_metric_are_refused(rows):
         scorer(PCA(2).fit(rows[0]), *rows)
     with pytest.raises(TypeError, match="`metric` must be callable; got 'recall'"):
         make_embedding_scorer("recall")
+    with pytest.raises(TypeError, match="`response` must be 'auto' or a method's name"):
+        make_embedding_scorer(recall_at_k_score, response=3)
 
 
 def test_scorers_survive_pickling_and_print_their_state(rows):
@@ -148,5 +150,7 @@ def test_refit_refuses_what_it_cannot_choose_from():
     failed = {name: np.full(2, np.nan) for name in RESULTS}
     with pytest.raises(ValueError, match="Every candidate failed"):
         consistency_constrained_refit()(failed)
-    with pytest.raises(ValueError, match="`tolerance` must be at least 0; got -1"):
+    with pytest.raises(ValueError, match="`tolerance` must be a number >= 0; got -1"):
         consistency_constrained_refit(tolerance=-1)
+    with pytest.raises(ValueError, match="`target_far` must be a number in"):
+        verification_frr_scorer("a")

@@ -441,8 +441,10 @@ def test_wrong_argument_is_named(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epsilon": 0}, r"`epsilon` must be in \(0, 1\]; got 0"),
-        ({"epsilon": 1.5}, r"`epsilon` must be in \(0, 1\]; got 1.5"),
+        ({"epsilon": 0}, r"`epsilon` must be a number in \(0, 1\]; got 0"),
+        ({"epsilon": 1.5}, r"`epsilon` must be a number in \(0, 1\]; got 1.5"),
+        ({"epsilon": "a"}, r"`epsilon` must be a number in \(0, 1\]; got 'a'"),
+        ({"groups": [np.nan] * 60}, "Input groups contains NaN"),
         ({"epsilon": 1.0}, "puts all 9 classes into the worst group"),
         ({"reference": "median"}, "`reference` must be one of"),
         ({"grouping": "never"}, "`grouping` must be one of"),
@@ -451,6 +453,18 @@ def test_wrong_argument_is_named(arguments, message):
 def test_wrong_argument_of_epsilon_opis_is_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         epsilon_opis_score(*make_rows(), **arguments)
+
+
+@pytest.mark.parametrize("name", ["normalize", "return_details"])
+def test_flag_that_is_text_is_refused(name):
+    with pytest.raises(TypeError, match=f"`{name}` must be True or False; got 'no'"):
+        opis_score(*make_rows(), **{name: "no"})
+
+
+def test_tensors_with_a_gradient_are_scored():
+    torch = pytest.importorskip("torch")
+    y, X = make_rows()
+    assert opis_score(y, torch.tensor(X, requires_grad=True)) == opis_score(y, X)
 
 
 @pytest.mark.parametrize("name", ["n_thresholds", "block_size", "n_bootstraps"])
@@ -465,6 +479,8 @@ def test_count_that_is_no_integer_is_refused(name):
         ([0, 1, 2], np.eye(3), "no positive pair: each of the 3 classes"),
         ([7, 7, 7], np.eye(3), "no negative pair: `y_true` has 1 class only"),
         (None, np.eye(3), "`y_true` is required"),
+        ([0, np.nan, 1], np.eye(3), "Input y_true contains NaN"),
+        (["a", None, "b"], np.eye(3), "Input y_true contains NaN or None"),
         ([0, 0], np.eye(3), "inconsistent numbers of samples"),
         ([0, 0, 1], [[1, 0], [0, np.nan], [1, 1]], "contains NaN"),
         ([0, 0, 1], [[1, 0], [0, np.inf], [1, 1]], "contains infinity"),

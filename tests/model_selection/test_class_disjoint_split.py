@@ -93,10 +93,24 @@ def test_two_classes_that_alone_have_pairs_are_both_tested():
 @pytest.mark.parametrize("splitter", SPLITTERS, ids=repr)
 def test_rows_without_a_label_go_to_every_training_part(splitter):
     y = np.repeat(np.arange(-1, 8), 3)
-    marked = clone_with(splitter, unlabeled=-1)
-    for train, test in marked.split(y, y):
-        assert set(np.flatnonzero(y == -1)) <= set(train)
-        assert -1 not in y[test]
+    for mark in (-1, np.nan, None):
+        marked = splitter if mark == -1 else clone_with(splitter, unlabeled=mark)
+        labels = y if mark == -1 else np.where(y == -1, mark, y)
+        if mark is None:
+            labels = y - y.min()
+        for train, test in marked.split(y, labels):
+            if mark is None:
+                assert set(labels[train]) | set(labels[test]) == set(labels)
+                continue
+            assert set(np.flatnonzero(y == -1)) <= set(train)
+            assert -1 not in y[test]
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS, ids=repr)
+def test_missing_labels_that_mark_nothing_are_refused(splitter):
+    y = np.repeat([np.nan, *range(8)], 3)
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        list(splitter.split(y, y))
 
 
 @pytest.mark.parametrize("splitter", SPLITTERS, ids=repr)
@@ -140,8 +154,7 @@ def test_shuffling_changes_the_folds():
 
 def test_splitters_print_their_parameters_and_count_their_splits():
     assert repr(ClassDisjointKFold(4)) == (
-        "ClassDisjointKFold(n_splits=4, random_state=None, shuffle=False,\n"
-        "          unlabeled=None)"
+        "ClassDisjointKFold(n_splits=4, random_state=None, shuffle=False, unlabeled=-1)"
     )
     assert "test_size=0.3" in repr(SPLITTERS[2])
     assert [splitter.get_n_splits() for splitter in SPLITTERS] == [3, 3, 4]

@@ -141,8 +141,10 @@ class ThresholdConsistencyDisplay:
         *,
         beta=1.0,
         far_range=(0.01, 0.1),
+        frr_range=None,
         distance_range=None,
         n_thresholds=101,
+        groups=None,
         epsilon=0.1,
         metric="euclidean",
         normalize=True,
@@ -161,8 +163,9 @@ class ThresholdConsistencyDisplay:
         embeddings : array-like of shape (n_samples, n_components)
             The rows.
 
-        beta, far_range, distance_range, n_thresholds : object
-            As in :func:`skdeep.metrics.opis_score`.
+        beta, far_range, frr_range, distance_range, n_thresholds, groups : object
+            As in :func:`skdeep.metrics.opis_score`. With `groups` there is a curve for
+            each of them instead of one for each class.
 
         epsilon : float, default=0.1
             As in :func:`skdeep.metrics.epsilon_opis_score`.
@@ -190,8 +193,10 @@ class ThresholdConsistencyDisplay:
             embeddings,
             beta=beta,
             far_range=far_range,
+            frr_range=frr_range,
             distance_range=distance_range,
             n_thresholds=n_thresholds,
+            groups=groups,
             return_details=True,
             **rows,
         )
@@ -205,11 +210,12 @@ class ThresholdConsistencyDisplay:
                 beta=beta,
                 distance_range=ends,
                 n_thresholds=n_thresholds,
+                groups=groups,
                 **rows,
             )
         pairs = Pairs(y_true, embeddings, **rows)
         thresholds = _wider_range(pairs, ends, n_thresholds)
-        curves = exact_curves(pairs, thresholds, beta=beta)
+        curves = exact_curves(pairs, thresholds, beta=beta, groups=groups)
         display = cls(
             thresholds=thresholds,
             utility=curves.utility,
