@@ -343,7 +343,7 @@ def _some_of_each(y, max_samples, rng):
     most = max(_MANY, max_samples // len(classes))  # of one class
     order = rng.permutation(len(classes))
     taken = np.cumsum(np.minimum(sizes, most)[order])
-    chosen = order[: max(2, np.searchsorted(taken, max_samples, side="right"))]
+    chosen = order[: max(2, np.searchsorted(taken, max_samples))]
     rows = [np.flatnonzero(codes == code) for code in chosen]
     return np.sort(
         np.concatenate(
