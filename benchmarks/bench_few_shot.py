@@ -8,16 +8,19 @@ of every class, ``dir2`` class shares from Dirichlet(2).
 * ``omniglot``: 64 features of characters, 46 test classes of 20 rows, balanced only.
 
 All models see the same rows of length one: features as they are (power 1), or the square
-roots of them (power 0.5). Parameters of the peers are chosen for each set, number of shots,
+roots of them (power 0.5); on clinc150 the models of others also get power 0.35, which our
+learner chooses there. Parameters of the peers are chosen for each set, number of shots,
 balance and power on 100 episodes of validation classes drawn in the same way, the mean of
 the base rows to be subtracted being one of them where a peer can do so. Power ``auto`` is our
 learner as it is by default, which chooses the power on the base classes. The interval is
 1.96 standard errors over episodes. Milliseconds are those of one CPU thread for one episode
 after the other; ours adapts to all at once, and the median of three times is given.
 
-Run ``bench_few_shot.py [--data name ...] [--models name ...] [--part peers ours]``. Peers
-beside scikit-learn need ``easyfsl``; it is left out if it is not installed, and works without
-torchvision. Rows of the results file that are not computed again are kept.
+Run ``bench_few_shot.py [--data name ...] [--models name ...] [--power 1 ...] [--part peers
+ours speed]``. Peers beside scikit-learn need ``easyfsl``; it is left out if it is not
+installed, and works without torchvision. Rows of the results files that are not computed
+again are kept. The part ``speed`` has a file of its own, ``few_shot_speed.csv``: milliseconds
+of a single `adapt`, and milliseconds a task and extra memory of 1,000 tasks in `adapt_many`.
 """
 
 import argparse
@@ -36,12 +39,14 @@ from _few_shot_data import (
 )
 from _few_shot_ours import OurModels
 from _few_shot_peers import installed_peers
+from _few_shot_speed import SPEED_KEYS, speed_rows
 from _tools import RESULTS, report
 from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
 N_VALIDATION = 100
 POWERS = 1.0, 0.5, "auto"
+CHOSEN_POWERS = {"clinc150": 0.35}  # what "auto" is where it is none of the others
 KEYS = ("data", "n_shot", "balance", "power", "model")
 
 
@@ -126,22 +131,22 @@ def our_rows(data, power, wanted):
             }
 
 
-def keep_others(rows):
-    """The rows of the results file that are not computed again, and the new ones."""
-    path = RESULTS / "few_shot.csv"
+def keep_others(rows, name="few_shot", keys=KEYS):
+    """The rows of a results file that are not computed again, and the new ones."""
+    path = RESULTS / f"{name}.csv"
     if not path.exists():
         return rows
-    new = {key_of(row) for row in rows}
+    new = {key_of(row, keys) for row in rows}
     with open(path, newline="") as file:
         old = list(csv.DictReader(file))
-    old = [row for row in old if key_of(row) not in new]
-    return sorted(old + rows, key=lambda row: key_of(row)[:4])
+    old = [row for row in old if key_of(row, keys) not in new]
+    return sorted(old + rows, key=lambda row: key_of(row, keys)[:-1])
 
 
-def key_of(row):
+def key_of(row, keys):
     """What tells rows apart, from numbers or from a file."""
-    texts = {key: str(row[key]) for key in KEYS}
-    if texts["power"] != "auto":
+    texts = {key: str(row[key]) for key in keys}
+    if texts.get("power", "auto") != "auto":
         texts["power"] = f"{float(texts['power']):g}"
     return tuple(texts.values())
 
@@ -151,6 +156,13 @@ def power_of(text):
     return text if text == "auto" else float(text)
 
 
+def powers_of(data, part):
+    """Powers at which a part of a whole run is computed."""
+    if part == "peers" and data in CHOSEN_POWERS:
+        return *POWERS, CHOSEN_POWERS[data]
+    return POWERS
+
+
 PARTS = {"peers": peer_rows, "ours": our_rows}
 
 
@@ -158,8 +170,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", nargs="*", default=list(CELLS))
     parser.add_argument("--models", nargs="*")
-    parser.add_argument("--power", nargs="*", type=power_of, default=POWERS)
-    parser.add_argument("--part", nargs="*", default=list(PARTS))
+    parser.add_argument("--power", nargs="*", type=power_of)
+    every = [*PARTS, "speed"]
+    parser.add_argument("--part", nargs="*", choices=every, default=every)
     options = parser.parse_args()
     torch.set_num_threads(1)
     # classes of one row, rows that no label reaches, rows nobody is sure of
@@ -170,8 +183,14 @@ def main():
 
     with threadpool_limits(1):
         for data in options.data:
-            for power in options.power:
-                for part in options.part:
+            for part in options.part:
+                if part == "speed":
+                    rows = keep_others(
+                        list(speed_rows(data)), "few_shot_speed", SPEED_KEYS
+                    )
+                    report("few_shot_speed", rows)
+                    continue
+                for power in options.power or powers_of(data, part):
                     for row in PARTS[part](data, power, wanted):
                         report("few_shot", keep_others([row]))  # some take long
 

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from skdeep.cluster._result import ClusterResult
 from skdeep.exceptions import InvalidParameterError
+from skdeep.utils._validation import plain_labels
 
 _LARGEST_COSINE_DISTANCE = 2 + 1e-6
 
@@ -76,6 +77,8 @@ def split_groups(groups, n):
     if groups is None:
         return [np.arange(n)]
     groups = np.asarray(groups)
+    if groups.ndim == 1:
+        groups = plain_labels(groups, "groups")
     if groups.shape != (n,):
         raise ValueError(
             f"`groups` must hold one entry per row, {n}, but has shape {groups.shape}."
@@ -92,6 +95,10 @@ def check_distances(estimator, X, reset):
             "With metric='precomputed' X must be a square sparse matrix of cosine "
             f"distances between the rows to cluster, but it is {kind}. Use "
             "KNeighborsTransformer(metric='cosine', mode='distance').fit_transform."
+        )
+    if not X.shape[0]:
+        raise ValueError(
+            "Found array with 0 sample(s) while a minimum of 1 is required."
         )
     X = sp.csr_array(X)
     if not np.isfinite(X.data).all() or X.data.min(initial=0) < 0:
@@ -129,8 +136,8 @@ def check_extendable(est, result):
     if result.graph is None:
         raise ValueError(
             "The clusters to extend come without their graph: those of a fit with "
-            "labels or of rows of zeros do. Give result=clusterer.cluster(X) with the "
-            "rows to start from."
+            "labels, of a single row, and of rows of which some are zeros do. Give "
+            "result=clusterer.cluster(X) with other rows to start from."
         )
 
 

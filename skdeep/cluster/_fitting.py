@@ -15,6 +15,7 @@ from skdeep.cluster._paper_graphs import GraphBatches, training_graphs
 from skdeep.cluster._paper_network import LanderNetwork
 from skdeep.cluster._paper_training import PaperSettings, set_up_training
 from skdeep.cluster._running import (
+    MOST_NEIGHBORS,
     neighbors_for,
     node_feature_of,
     run_clusterer,
@@ -43,7 +44,7 @@ BUILTIN_ARGS = {
 # what "auto" is without labels, and what it chooses from
 DEFAULTS = {"n_neighbors": 15, "tau": 0.7, "resolution": 0.02}
 CHOICES = {
-    "n_neighbors": (10, 20, 40),
+    "n_neighbors": (10, 20, MOST_NEIGHBORS),
     "tau": (0.5, 0.6, 0.7, 0.8),
     "resolution": (0.005, 0.01, 0.02, 0.04, 0.08),
 }

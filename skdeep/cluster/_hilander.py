@@ -23,9 +23,8 @@ from skdeep.cluster._fitting import (
     make_network,
     use_builtin,
 )
-from skdeep.cluster._rows import graph_rows, prepare
 from skdeep.cluster._rules import PARAMETER_RULES
-from skdeep.cluster._running import attach, join, run_clusterer
+from skdeep.cluster._running import attach, join, rows_of, run_clusterer
 from skdeep.metrics import bcubed_f_score
 from skdeep.utils._torch import make_generator, resolve_device
 from skdeep.utils._validation import encode_labels, validate_rows
@@ -60,7 +59,8 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         probabilities, or by trees as in the paper. Further levels always use trees.
 
     tau : float or "auto", default=0.7
-        Probability in [0, 1] above which a link is used. "auto" chooses as `n_neighbors`
+        Probability in [0, 1] above which a link is used; between clusters only, where
+        rows come together by communities (`decode`). "auto" chooses as `n_neighbors`
         does.
 
     resolution : float or "auto", default=0.02
@@ -163,7 +163,7 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
 
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the *classes* and keep the weights
-        that were best on them.
+        that were best on them, in both looks at the rows.
 
     validation_fraction : float, default=0.2
         Fraction of the classes held out by `early_stopping`.
@@ -429,7 +429,7 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         if y is None:
             self.classes_, self._edge_kind = None, "structural"
             use_builtin(self)
-            self._result = vars(run_clusterer(self, self._as_rows(X)))
+            self._result = vars(run_clusterer(self, rows_of(self, X)))
             return self
         self.classes_, y = encode_labels(self, y)
         check_consistent_length(X, y)
@@ -478,7 +478,8 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         """
         check_is_fitted(self)
         use_one_thread_after_fork()
-        return run_clusterer(self, self._as_rows(self._validate_rows(X, reset=False)))
+        self._validate_params()
+        return run_clusterer(self, rows_of(self, self._validate_rows(X, reset=False)))
 
     def fit_predict(self, X, y=None, groups=None):
         """Fit, and return the clusters of the rows.
@@ -528,13 +529,14 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         Notes
         -----
         Neighbours are only searched for the new rows; the clusters that are there are
-        not changed.
+        not changed. The networks are asked about all edges, so give many rows at once.
         """
         check_is_fitted(self)
         use_one_thread_after_fork()
+        self._validate_params()
         result = self.result_ if result is None else result
         check_extendable(self, result)
-        rows = self._as_rows(self._validate_rows(X, reset=False))
+        rows = rows_of(self, self._validate_rows(X, reset=False))
         check_alike(result, rows)
         labels = np.empty(rows.n_samples, np.int64)
         kept = np.arange(rows.n_samples) if rows.kept is None else rows.kept
@@ -573,14 +575,11 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
             owner, reset = clone(self), True
         return validate_rows(owner, X, reset=reset, accept_sparse=True, **check_params)
 
-    def _as_rows(self, X):
-        return graph_rows(X) if self.metric == "precomputed" else prepare(X)
-
     def _labelled_rows(self, X, y, index):
         """One graph's rows, and the classes of those that are not zero."""
-        if self.metric == "precomputed":
-            return graph_rows(X[index][:, index]), y[index]
-        rows = prepare(X if len(index) == len(y) else X[index])
+        if len(index) < len(y):
+            X = X[index][:, index] if self.metric == "precomputed" else X[index]
+        rows = rows_of(self, X)
         if len(rows) < 2:
             raise ValueError(
                 "Each graph needs at least 2 rows that are not all zeros; join small "

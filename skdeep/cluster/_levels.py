@@ -182,7 +182,7 @@ def link(neighbors, probability, density, tau, *, break_ties=True, cost=None):
         Node that each node links to; a peak is its own parent.
 
     parent_proba : ndarray of shape (n,)
-        Probability of the link; 0 for a peak.
+        Probability of the link, or 1 minus its `cost`; 0 for a peak.
 
     Notes
     -----
@@ -191,7 +191,9 @@ def link(neighbors, probability, density, tau, *, break_ties=True, cost=None):
     """
     own = np.arange(len(neighbors))
     if cost is None:
-        cost = 1 - probability
+        cost, strength = 1 - probability, probability
+    else:
+        strength = 1 - cost
     theirs, mine = density[neighbors], density[:, None]
     allowed = theirs > mine
     if break_ties:
@@ -200,7 +202,7 @@ def link(neighbors, probability, density, tau, *, break_ties=True, cost=None):
     best = np.where(allowed, cost, np.inf).argmin(axis=1)
     linked = allowed[own, best]
     parent = np.where(linked, neighbors[own, best], own)
-    return parent, np.where(linked, probability[own, best], 0)
+    return parent, np.where(linked, strength[own, best], 0)
 
 
 def find_roots(parent):

@@ -29,7 +29,8 @@ class ClusterResult:
         a cluster is its own parent.
 
     parent_proba : ndarray of shape (n_samples,)
-        Probability of that link in [0, 1]; 0 for a root.
+        Probability of that link in [0, 1], or its similarity with ``threshold="sim"``;
+        0 for a root.
 
     density : ndarray of shape (n_samples,)
         How much each row is one with its neighbours, in [-1, 1].
@@ -110,7 +111,8 @@ class ClusterResult:
         Notes
         -----
         O(n_samples). The levels are not built again; with another `tau` from the start
-        they could differ.
+        they could differ: communities of rows form without it. At 0 all that an edge
+        connects comes together, and no more.
         """
         if not isinstance(tau, Real) or not 0 <= tau <= 1:
             raise InvalidParameterError(
@@ -146,7 +148,7 @@ class ClusterResult:
         path : dict of ndarray of shape (n_taus,)
             ``"tau"``, ``"n_clusters"``, ``"pairwise_f"``, ``"bcubed_f"``, ``"nmi"``.
         """
-        taus = np.linspace(0, 1, 21) if taus is None else np.asarray(taus, float)
+        taus = np.linspace(0, 1, 21) if taus is None else np.atleast_1d(taus)
         cuts = [self.cut(tau) for tau in taus]
         scores = {
             "pairwise_f": pairwise_f_score,

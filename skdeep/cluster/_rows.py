@@ -101,16 +101,19 @@ def sparse_graph(X):
     return features, graph
 
 
-def graph_rows(distances):
+def graph_rows(distances, n_most):
     """Rows that are known by their cosine distances to some others only.
 
     Parameters
     ----------
     distances : CSR matrix of shape (n, n)
         Stored entries are distances; a row may list itself.
+
+    n_most : int
+        Neighbours of a row that may be asked for.
     """
     n = distances.shape[0]
-    neighbors, values = nearest_entries(distances)
+    neighbors, values = nearest_entries(distances, n_most)
     similarity = np.clip(1 - values, 0, 1)
     k = neighbors.shape[1]
     ends = np.arange(n).repeat(k), neighbors.ravel()
@@ -124,14 +127,16 @@ def graph_rows(distances):
     return Rows(features, graph, n)
 
 
-def nearest_entries(distances):
+def nearest_entries(distances, n_most):
     """Stored entries of each row as arrays, nearest first, without the row itself.
 
     Returns
     -------
     neighbors : ndarray of shape (n, k), dtype int64
+        k is the largest number of entries that a row has, but not above `n_most`. Rows
+        with fewer are filled up with others, to which they are at right angles.
+
     values : ndarray of shape (n, k), dtype float32
-        k is the smallest number of entries that a row has.
     """
     n = distances.shape[0]
     entries = sp.coo_array(distances)
@@ -140,16 +145,17 @@ def nearest_entries(distances):
     rows, columns, values = rows[keep], columns[keep], entries.data[keep]
     order = np.lexsort([columns, values, rows])
     counts = np.bincount(rows, minlength=n)
-    k = int(counts.min())
-    if k == 0:
-        raise ValueError(
-            f"With metric='precomputed' each row of X must hold distances to others, "
-            f"but row {int(counts.argmin())} holds none. Build the graph with more "
-            "neighbors."
-        )
-    places = (np.cumsum(counts) - counts)[:, None] + np.arange(k)
-    chosen = order[places]
-    return columns[chosen].astype(np.int64), values[chosen].astype(np.float32)
+    k = min(n - 1, n_most, max(1, int(counts.max())))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    order, place = order[place < k], place[place < k]
+    neighbors, nearest = np.empty((n, k), np.int64), np.ones((n, k), np.float32)
+    neighbors[rows[order], place] = columns[order]
+    nearest[rows[order], place] = values[order]
+    for row in np.flatnonzero(counts < k):
+        others = (row + 1 + np.arange(k)) % n
+        missing = np.setdiff1d(others, neighbors[row, : counts[row]])
+        neighbors[row, counts[row] :] = missing[: k - counts[row]]
+    return neighbors, nearest
 
 
 def level_zero(features, neighbors, similarity):

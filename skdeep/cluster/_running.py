@@ -7,10 +7,12 @@ import numpy as np
 from skdeep.cluster._levels import Forest, Level, Nodes, density, find_roots, grow, link
 from skdeep.cluster._paper_inference import link_probability
 from skdeep.cluster._result import ClusterResult
+from skdeep.cluster._rows import graph_rows, prepare
 from skdeep.cluster._search import make_search, measure_recall
 from skdeep.cluster._structural import RowGraph, cluster
 from skdeep.neighbors import knn_graph
 
+MOST_NEIGHBORS = 40  # of those that "auto" compares
 _NO_EDGES = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
@@ -20,6 +22,14 @@ def settled(est, name, default=None):
     if not isinstance(value, str) or value != "auto":
         return value
     return getattr(est, f"{name}_") if default is None else default
+
+
+def rows_of(est, X):
+    """`Rows` of validated input."""
+    if est.metric != "precomputed":
+        return prepare(X)
+    is_auto = isinstance(est.n_neighbors, str)
+    return graph_rows(X, MOST_NEIGHBORS if is_auto else est.n_neighbors)
 
 
 def search_of(est):

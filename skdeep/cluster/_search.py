@@ -7,6 +7,7 @@ from skdeep.neighbors import knn_graph
 
 NAMES = ("auto", "exact", "pynndescent", "faiss")
 _N_CHECKED = 200
+_MOST_OFF = 0.05  # of a cosine, on average: searches may round
 
 
 def make_search(knn, n_jobs, seed):
@@ -32,6 +33,7 @@ def make_search(knn, n_jobs, seed):
     if callable(knn):
         return lambda X, n_neighbors: check_graph(knn(X, n_neighbors), X, n_neighbors)
     if knn == "faiss":
+        import_faiss()
         return search_by_faiss
 
     def search(X, n_neighbors):
@@ -44,6 +46,11 @@ def make_search(knn, n_jobs, seed):
 
 def check_graph(graph, X, n_neighbors):
     """Refuse what a search of the user's own must not return."""
+    if not isinstance(graph, (tuple, list)) or len(graph) != 2:
+        raise InvalidParameterError(
+            "`knn` must return a pair, indices and cosine similarities; got "
+            f"{type(graph).__name__}."
+        )
     neighbors, similarity = (np.asarray(part) for part in graph)
     shape = len(X), n_neighbors
     if neighbors.shape != shape or similarity.shape != shape:
@@ -57,13 +64,42 @@ def check_graph(graph, X, n_neighbors):
             "`knn` must return rows of X other than the row itself, but some indices "
             f"are out of 0..{len(X) - 1} or name their own row."
         )
+    ordered = np.sort(neighbors, axis=1)
+    if (ordered[:, 1:] == ordered[:, :-1]).any():
+        raise InvalidParameterError(
+            "`knn` must return different rows as the neighbors of a row, but some come "
+            "twice."
+        )
+    some = np.linspace(0, len(X) - 1, min(_N_CHECKED, len(X))).astype(int)
+    true = np.einsum("nd,nkd->nk", X[some], X[neighbors[some]])
+    off = np.abs(true - similarity[some]).mean() if similarity.size else 0.0
+    if not np.isfinite(similarity).all() or off > _MOST_OFF:
+        raise InvalidParameterError(
+            "`knn` must return finite cosine similarities of the rows that it gets, but "
+            f"those of some rows are wrong by {off:.2g}; distances have to be turned: "
+            "1 - distance."
+        )
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    neighbors, similarity = (
+        np.take_along_axis(part, order, axis=1) for part in (neighbors, similarity)
+    )
     return neighbors.astype(np.int64), similarity.astype(np.float32)
+
+
+def import_faiss():
+    """The library, or how to get it."""
+    try:
+        import faiss
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "knn='faiss' needs the library faiss: pip install skdeep[faiss]."
+        ) from error
+    return faiss
 
 
 def search_by_faiss(X, n_neighbors):
     """Exact search of the library faiss, over scalar products of unit rows."""
-    import faiss
-
+    faiss = import_faiss()
     index = faiss.IndexFlatIP(X.shape[1])
     index.add(np.ascontiguousarray(X))
     similarity, neighbors = index.search(np.ascontiguousarray(X), n_neighbors + 1)

@@ -4,7 +4,7 @@ Rows are looked at twice; the second look sees what the first one found around. 
 rows have a network of their own, which also sees how the rows of two groups are linked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,13 +17,22 @@ from skdeep.cluster._edge_features import (
     n_level_features,
     refined_features,
 )
-from skdeep.cluster._levels import Forest, Level, density, link, make_level, merge_nodes
+from skdeep.cluster._levels import (
+    Forest,
+    Level,
+    density,
+    link,
+    make_level,
+    merge_nodes,
+    unit_rows,
+)
 from skdeep.cluster._nearby import bring_together
 from skdeep.cluster._partition import merge_pairs, partition
 
 _N_BETWEEN = 15
 # neighbours of a group: there are few groups, and few of them matter
 _MOST_GROUP_NEIGHBORS = 10
+_LEAST_EVIDENCE = 0.01
 _FEW_LINKS = 0.002  # of the nodes: so few mergers are not worth another level
 # a network is five times faster while its values stay in the cache
 _EDGES_AT_ONCE = 2**14
@@ -178,17 +187,35 @@ class Groups:
         self.nodes = nodes
 
     def graph(self, search):
-        """Graph over the clusters, with the features of its edges."""
+        """Graph over the clusters, with the features of its edges.
+
+        Clusters are looked at from the mean of all rows: what all rows have in common, as
+        counts and pixels do, would make any two clusters alike.
+        """
         from skdeep.cluster._kernels import find_reverse
 
-        k = min(self.n_neighbors, _MOST_GROUP_NEIGHBORS, len(self.nodes) - 2)
-        level = make_level(self.nodes, max(1, k), search)
+        nodes = self.nodes
+        k = min(self.n_neighbors, _MOST_GROUP_NEIGHBORS, len(nodes) - 2)
+        center = np.average(nodes.means, axis=0, weights=nodes.sizes)
+        seen = replace(nodes, features=unit_rows(nodes.features - center))
+        level = make_level(seen, max(1, k), search)
         reverse = find_reverse(level.neighbors)
-        features = level_features(level, reverse, self.kind)
-        return GroupGraph(level, features + self._between(level.neighbors), reverse)
+        between, evidence = self._between(level.neighbors)
+        features = level_features(level, reverse, self.kind) + between
+        level = replace(level, features=nodes.features)
+        return GroupGraph(level, features, reverse, evidence)
 
     def _between(self, neighbors):
-        """How the rows of two clusters are linked, beside what their sizes allow."""
+        """How the rows of two clusters are linked, beside what their sizes allow.
+
+        Returns
+        -------
+        features : EdgeFeatures
+
+        evidence : ndarray of shape (n, k)
+            Links between two clusters, as a share of what two halves of one cluster
+            would have.
+        """
         sizes = self.nodes.sizes.astype(np.float32)
         edges = sizes * self.n_neighbors  # that start in a cluster
         mine, theirs = edges[:, None], edges[neighbors]
@@ -208,7 +235,8 @@ class Groups:
             np.log(np.minimum(mine, theirs)),
         ]
         inside = [M.diagonal() / edges for M in (self.counts, self.links)]
-        return EdgeFeatures(neighbors, of_edges, [np.log(sizes), *inside])
+        features = EdgeFeatures(neighbors, of_edges, [np.log(sizes), *inside])
+        return features, n_links / expected
 
 
 @dataclass
@@ -226,13 +254,18 @@ class GroupGraph:
     reverse : ndarray of shape (n, k), dtype int64
         From `find_reverse`.
 
+    evidence : ndarray of shape (n, k)
+        Links between the rows of two clusters, from `Groups`.
+
     probability : ndarray of shape (n, k), dtype float32
-        Links, after `merge`.
+        Links, after `merge`; 0 where next to no rows are linked, whatever the network
+        makes of the means.
     """
 
     level: Level
     features: EdgeFeatures
     reverse: np.ndarray
+    evidence: np.ndarray
     probability: np.ndarray | None = None
 
     @property
@@ -242,6 +275,7 @@ class GroupGraph:
     def merge(self, network, decode, tau):
         """Ask the network; parents, and their probabilities, of the clusters."""
         self.probability = ask(network, self.features)
+        self.probability[self.evidence < _LEAST_EVIDENCE] = 0
         what = self.level.neighbors, self.probability, self.density, tau
         return (
             merge_pairs(*what, self.reverse) if decode == "partition" else link(*what)

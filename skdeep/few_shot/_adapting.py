@@ -5,8 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 import torch
+from scipy.special import softmax
 
 from skdeep.few_shot._balanced_rules import sinkhorn
+from skdeep.few_shot._features import class_means
 from skdeep.few_shot._rules import RULES
 from skdeep.few_shot._sib import Adapter, Refinement, cosine, directions
 from skdeep.few_shot._tasks import Tasks
@@ -190,24 +192,61 @@ def _adapt_chunk(tasks, how):
     """States and probabilities of tasks with equally many classes."""
     columns = None
     parts = [part for task in tasks for part in (task.support, task.pile)]
-    if any(sp.issparse(part) for part in parts):
+    if any(sp.issparse(part) for part in parts) and not _has_weights(how):
         columns = np.unique(np.concatenate([_used_columns(part) for part in parts]))
+        if _needs_means_only(tasks, how):
+            return [_adapt_by_means(task, how, columns) for task in tasks]
     batch = _pad(tasks, columns).to(how.device)
     with torch.inference_mode():
         if how.outlier_weight is not None and batch.query.shape[1]:
             weight = inlier_weight(batch, how.outlier_weight)
             batch = batch._replace(weight=batch.weight * weight)
         answer, refinement = _answer(batch, how)
+        nothing = ~batch.query.any(dim=2, keepdim=True)  # of a row of zeros
+        proba = answer.proba.masked_fill(nothing, 1 / batch.targets.shape[2])
     packed = _pack(answer, refinement, len(tasks))
     return [
         (_own_part(packed, number, task, columns, batch), proba)
         for number, (task, proba) in enumerate(
             zip(
                 tasks,
-                [p[: t.sizes[1]] for p, t in zip(answer.proba.cpu().numpy(), tasks)],
+                [p[: t.sizes[1]] for p, t in zip(proba.cpu().numpy(), tasks)],
             )
         )
     ]
+
+
+def _has_weights(how):
+    """Whether the adapter has a weight for each column."""
+    return how.method == "sib" and not isinstance(how.adapter, Adapter)
+
+
+def _needs_means_only(tasks, how):
+    """Whether the answer to some tasks depends on nothing but the means of the classes."""
+    if not any(task.sizes[1] for task in tasks):
+        return True
+    prior = how.class_prior
+    has_shares = prior is not None and not (isinstance(prior, str) and prior == "auto")
+    return how.method == "prototype" and not has_shares
+
+
+def _adapt_by_means(task, how, columns):
+    """State and probabilities of one task of sparse rows, none of which becomes dense.
+
+    The means of the classes stand for their rows.
+    """
+    support = sp.csr_array(task.support)[:, columns]
+    means = class_means(support, task.codes, task.n_classes)
+    means = np.pad(means, ((0, 0), (0, 1)))  # no length is left in other columns
+    small = TaskRows(means, np.arange(task.n_classes), means[:0])
+    batch = _pad([small], None).to(how.device)
+    with torch.inference_mode():
+        answer, _ = _answer(batch, how)
+    state = _own_part(_pack(answer, None, 1), 0, small, columns, batch)
+    length = np.linalg.norm(state["prototypes"], axis=1, keepdims=True)
+    unit = (state["prototypes"] / np.maximum(length, _TINY))[:, :-1]  # (C, d)
+    pile = sp.csr_array(task.pile)[:, columns]
+    return state, softmax(state["scale"] * (pile @ unit.T), axis=1)
 
 
 def _answer(batch, how):

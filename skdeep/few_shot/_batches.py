@@ -30,12 +30,18 @@ class EpisodeBatches:
     rng : RandomState
         Source of the tasks.
 
+    all_columns : bool, default=False
+        As for `as_tasks`.
+
     **how : dict
         ``n_way``, ``n_shot``, ``n_query`` and ``balance`` of `draw_episodes`.
     """
 
-    def __init__(self, rows, table, n_episodes, batch_size, rng, **how):
+    def __init__(
+        self, rows, table, n_episodes, batch_size, rng, all_columns=False, **how
+    ):
         self.rows, self.table, self.rng, self.how = rows, table, rng, how
+        self.all_columns = all_columns
         self.n_episodes, self.batch_size = n_episodes, batch_size
 
     def __len__(self):
@@ -45,14 +51,17 @@ class EpisodeBatches:
         for start in range(0, self.n_episodes, self.batch_size):
             size = min(self.batch_size, self.n_episodes - start)
             episodes = draw_episodes(self.table, size, rng=self.rng, **self.how)
-            yield as_tasks(self.rows, episodes)
+            yield as_tasks(self.rows, episodes, self.all_columns)
 
 
-def as_tasks(rows, episodes):
-    """Turn row numbers into `Tasks`, and the classes of the query into a tensor."""
+def as_tasks(rows, episodes, all_columns=False):
+    """Turn row numbers into `Tasks`, and the classes of the query into a tensor.
+
+    Columns of sparse rows that are not used are left out, but with `all_columns`.
+    """
     n_tasks, n_way = episodes.classes.shape
     numbers = np.concatenate([episodes.support, episodes.query], axis=1)
-    values = take_dense(rows, numbers)
+    values = take_dense(rows, numbers, all_columns)
     n_labelled = episodes.support.shape[1]
     one_hot = torch.eye(n_way, dtype=torch.float32)[
         torch.from_numpy(episodes.support_targets)
@@ -66,10 +75,12 @@ def as_tasks(rows, episodes):
     return tasks, targets
 
 
-def take_dense(rows, numbers):
+def take_dense(rows, numbers, all_columns=False):
     """Copy rows (B, m) into a tensor (B, m, d), in the columns that they use."""
     part = rows[numbers.ravel()]
-    if sp.issparse(part):
+    if sp.issparse(part) and all_columns:
+        part = part.toarray()
+    elif sp.issparse(part):
         columns = np.unique(part.indices)
         part = (
             part[:, columns].toarray() if len(columns) else np.zeros((part.shape[0], 1))

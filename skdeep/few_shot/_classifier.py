@@ -57,7 +57,7 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
         chosen its own. "auto" is 0.5, the root, if no feature is negative, else 1.
 
     unlabeled_label : int, str or float, default=-1
-        Label that marks a row without one; -1 and 1 alone are two classes.
+        Label that marks a row without one; -1 and 1 alone are two classes in `fit`.
 
     Attributes
     ----------
@@ -92,6 +92,9 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
     With n rows, C classes and d features, a fit costs O(n (n + C) d) time, as each row
     of the pile is compared with all others, and O(n d) memory. The rows of the fit are
     kept where the answers for new rows depend on them.
+
+    `predict` only approximates what "laplacian", "label_propagation" and "ilpc" found for
+    the pile, `transduction_`: it compares rows with prototypes and knows no neighbours.
 
     `clone` copies the parameters but shares the fitted `estimator`.
 
@@ -220,7 +223,11 @@ class FewShotClassifier(TaskAnswersMixin, ClassifierMixin, BaseEstimator):
             name: value if name == "estimator" else copy.deepcopy(value)
             for name, value in params.items()
         }
-        return type(self)(**params)
+        copied = type(self)(**params)
+        for name in ("_metadata_request", "_sklearn_output_config"):
+            if hasattr(self, name):
+                setattr(copied, name, copy.deepcopy(getattr(self, name)))
+        return copied
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -4,27 +4,28 @@ import copy
 import warnings
 
 import numpy as np
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
 from skdeep._callbacks import bridge
 from skdeep.exceptions import InvalidParameterError
 from skdeep.few_shot._adapting import TaskRows, adapt_to_tasks
 from skdeep.few_shot._batches import EpisodeLoss, episode_accuracies
+from skdeep.few_shot._episode_plan import EpisodePlan
 from skdeep.few_shot._features import is_transformer, unit_rows
 from skdeep.few_shot._learned import own_how
 from skdeep.few_shot._training import (
-    BUILTIN_ARGS,
-    EpisodePlan,
     FewShotModel,
-    builtin_adapter,
+    check_given_network,
     choose_power,
     count_folds,
     features_for_training,
     start_adapter,
     train_backbone,
 )
+from skdeep.model_selection._episode_scores import interval_of
 from skdeep.nn import find_image_shape
 from skdeep.utils._torch import make_generator
+from skdeep.utils._validation import plain_labels
 
 
 def fit_learner(est, X, codes, tasks, image_shape, rng, data):
@@ -56,21 +57,24 @@ def fit_learner(est, X, codes, tasks, image_shape, rng, data):
     labelled = codes >= 0
     known = X if labelled.all() else X[labelled]
     y, groups = codes[labelled], groups[labelled]
+    pairs = pair_codes(y, groups)
     sizes = backbone_sizes(est, X.shape[1], image_shape)
+    if est.backbone is None:  # else it is not known how many there will be
+        check_given_network(est, X.shape[1])
     est._transformer = est._mean = None
     est.module_ = FewShotModel(None, None)
     est._module_args = {"module": None, "sizes": None, "adapter": None}
-    n_folds = count_folds(est, y)
+    n_folds = count_folds(est, pairs)
     if not n_folds:  # as published: the backbone knows the classes of the tasks
-        fit_backbone(est, known, y, sizes, rng)
+        fit_backbone(est, known, pairs, sizes, rng)
     features, groups, fold = features_for_training(
-        est, known, y, groups, sizes, n_folds, rng
+        est, known, pairs, groups, sizes, n_folds, rng
     )
     if n_folds:
-        fit_backbone(est, known, y, sizes, rng)
+        fit_backbone(est, known, pairs, sizes, rng)
 
     seed = int(rng.randint(2**31 - 1))
-    plan = EpisodePlan(est, y, groups, rng)
+    plan = EpisodePlan(est, pairs, groups, rng)
     est.power_ = choose_power(est, features, plan, seed)
     rows = unit_rows(features, est.power_)
     if est.center:
@@ -119,6 +123,7 @@ def check_parameters(est):
             "phi='pretrained' is the network of gradient_net='equivariant'; that of "
             "gradient_net='paper' has to be trained, with phi='fit'."
         )
+    check_given_network(est)
 
 
 def last_fit(est):
@@ -137,9 +142,25 @@ def encode_tasks(tasks, codes):
     """Task of each row as a number from 0 on."""
     if tasks is None:
         return np.zeros(len(codes), np.int64)
-    tasks = column_or_1d(tasks)
+    if not hasattr(tasks, "dtype"):  # numpy makes text of what stands beside text
+        tasks = np.array(tasks, dtype=object)
+    tasks = np.asarray(tasks)
+    if tasks.ndim != 1 and tasks.shape[1:] != (1,):
+        raise ValueError(
+            "tasks must be a 1d array with the task of each row; got an array of shape "
+            f"{tasks.shape}."
+        )
+    tasks = tasks.ravel()
     check_consistent_length(tasks, codes)
+    if tasks.dtype.kind not in "mM" or np.isnat(tasks).any():  # dates are no labels
+        tasks = plain_labels(tasks, "tasks")
     return np.unique(tasks, return_inverse=True)[1].astype(np.int64)
+
+
+def pair_codes(codes, groups):
+    """Number the pairs of a class and a group: the classes, if each is in one group."""
+    pairs = codes * (groups.max() + 1) + groups
+    return np.unique(pairs, return_inverse=True)[1]
 
 
 def backbone_sizes(est, n_features, image_shape):
@@ -206,8 +227,6 @@ def train_adapter(est, rows, plan, earlier, seed, rng, data):
                 "warm_start=True goes on with the gradient network of the last fit, but "
                 "its parameters have changed since; set warm_start=False to fit anew."
             )
-    elif est.phi == "pretrained":
-        adapter, args = builtin_adapter(), dict(BUILTIN_ARGS)
     else:
         adapter, args = start_adapter(est, plan, rows.shape[1], generator)
     est.module_.adapter = adapter.to(est.device_)
@@ -215,13 +234,15 @@ def train_adapter(est, rows, plan, earlier, seed, rng, data):
     if est.phi not in ("fit", "scratch"):
         return
     model, transform = est.module_, est._transformer
-    score = None
+    score, intervals = None, []
     if plan.valid is not None:
         tasks = plan.fixed(rows, est.n_validation_episodes, seed)
         tasks = [tuple(part.to(est.device_) for part in pair) for pair in tasks]
 
         def score(network):
-            return episode_accuracies(network, tasks).mean()
+            found = episode_accuracies(network, tasks)
+            intervals.append(interval_of(found))
+            return found.mean()
 
     if earlier is not None:
         est.history_, est._optimizer_state = (
@@ -242,6 +263,8 @@ def train_adapter(est, rows, plan, earlier, seed, rng, data):
             derive=lambda module: {"_state": own_state(est, data[2], module.adapter)},
         ),
     )
+    for row, interval in zip(est.history_[::-1], intervals[::-1]):
+        row["valid_ci95"] = interval
     model.adapter = est.net_.module_.eval()
     est.module_, est._transformer = model, transform
 

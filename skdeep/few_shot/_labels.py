@@ -7,7 +7,7 @@ import numpy as np
 from skdeep.utils._validation import encode_labels
 
 
-def encode_partly(estimator, y, unlabeled):
+def encode_partly(estimator, y, unlabeled, *, two_classes=True):
     """Turn labels into codes, and the mark of unlabelled rows into -1.
 
     Parameters
@@ -21,21 +21,27 @@ def encode_partly(estimator, y, unlabeled):
     unlabeled : object
         The mark.
 
+    two_classes : bool, default=True
+        Whether labels -1 and 1 alone are two classes, an old custom, even if one of them
+        is the mark.
+
     Returns
     -------
     classes : ndarray of shape (n_classes,)
-        Sorted labels without the mark. Labels -1 and 1 alone are two classes.
+        Sorted labels without the mark.
 
     codes : ndarray of shape (n_samples,), dtype int64
         -1 for rows without a label.
     """
     marked = _marked_beside_text(y, unlabeled)
-    if marked.any():
-        codes = np.full(len(marked), -1)
-        known = np.asarray(y, dtype=object)[~marked]
-        classes, codes[~marked] = encode_labels(estimator, known)
-        return classes, codes
     try:
+        if marked.any():
+            filled = np.array(y, dtype=object)
+            filled[marked] = filled[~marked][
+                0
+            ]  # any label, so that all keep their place
+            classes, codes = encode_labels(estimator, filled)
+            return classes, np.where(marked, -1, codes)
         classes, codes = encode_labels(estimator, y)
     except ValueError as error:
         if "contains NaN" not in str(error):
@@ -53,7 +59,7 @@ def encode_partly(estimator, y, unlabeled):
             stacklevel=4,
         )
     is_mark = np.array([_same(label, unlabeled) for label in classes.tolist()], bool)
-    is_binary = classes.tolist() == [-1, 1]  # an old custom: two classes and no mark
+    is_binary = two_classes and classes.tolist() == [-1, 1]
     if not is_mark.any() or is_binary:
         return classes, codes
     number = np.where(is_mark, -1, np.cumsum(~is_mark) - 1)
@@ -76,4 +82,5 @@ def _same(label, mark):
     # False == 0 for Python, but a mark of 0 is not meant for booleans
     if isinstance(label, bool) != isinstance(mark, bool):
         return False
-    return isinstance(label, str) == isinstance(mark, str) and label == mark
+    equal = isinstance(label, str) == isinstance(mark, str) and label == mark
+    return isinstance(equal, (bool, np.bool_)) and bool(equal)  # NA equals nobody knows

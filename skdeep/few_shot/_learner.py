@@ -87,8 +87,8 @@ class SemiSupervisedMetaLearner(
     phi : {"fit", "scratch", "pretrained"} or fitted SemiSupervisedMetaLearner, \
             default="fit"
         The network that stands in for the gradient. "fit" goes on from the one that
-        comes with the package, "scratch" starts anew, "pretrained" takes the former as
-        it is. A learner gives its own, as it is.
+        comes with the package, "scratch" starts anew, "pretrained" trains nothing. A
+        learner gives its own as it is: `n_steps` to `support_gradient` are not read.
 
     gradient_net : {"equivariant", "paper"}, default="equivariant"
         The published network is made for one number of classes, knows their order, and
@@ -112,7 +112,7 @@ class SemiSupervisedMetaLearner(
         Classes of a training task, or lowest and highest number.
 
     n_shot : int or (int, int), default=(1, 5)
-        Their labelled rows, or lowest and highest number.
+        Their labelled rows, or lowest and highest number; less if too few classes have.
 
     n_query : int, default=15
         Their rows without a label, on average.
@@ -167,8 +167,8 @@ class SemiSupervisedMetaLearner(
 
     early_stopping : bool or "auto", default="auto"
         Whether to hold classes out, to stop after `n_iter_no_change` epochs without a
-        better accuracy on tasks of them, and to keep the best weights. With too few
-        classes it is off; True warns then.
+        better accuracy on tasks of them, and to keep the best weights. It is off if it
+        would leave less than 2 * `n_way` classes, of a pair the lower; True warns then.
 
     validation_fraction : float, default=0.15
         Fraction of the classes held out, of each fold and of each of `tasks`.
@@ -180,7 +180,7 @@ class SemiSupervisedMetaLearner(
         Patience in epochs. Only used if `early_stopping` is on.
 
     unlabeled_label : int, str or float, default=-1
-        Label that marks a row without one; -1 and 1 alone are two classes.
+        Label that marks a row without one; -1 and 1 alone are two classes in `fit`.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the gradient network of the last fit.
@@ -239,7 +239,7 @@ class SemiSupervisedMetaLearner(
         Backbone and gradient network.
 
     history_ : list of dict
-        Of each epoch: losses, accuracy on the validation tasks, seconds.
+        Of each epoch: losses, validation accuracy and its interval, seconds.
 
     n_iter_ : int
         Number of epochs run.
@@ -454,7 +454,7 @@ class SemiSupervisedMetaLearner(
 
         tasks : array-like of shape (n_samples,), default=None
             Task of each row: an alphabet, a customer, a sensor. Training tasks are drawn
-            within one of them.
+            within one of them, and a label in two of them is two classes.
 
         Returns
         -------

@@ -34,6 +34,7 @@ def adapt_classifiers(learner, problems, options):
     classifiers : list of FewShotClassifier
     """
     use_one_thread_after_fork()
+    problems = list(problems)
     if not problems:
         return []
     own = {
@@ -49,7 +50,8 @@ def adapt_classifiers(learner, problems, options):
     tasks, labels = [], []
     for number, (_, y, _) in enumerate(problems):
         support, pile = rows[2 * number : 2 * number + 2]
-        classes, codes = encode_partly(prototype, y, prototype.unlabeled_label)
+        mark = prototype.unlabeled_label
+        classes, codes = encode_partly(prototype, y, mark, two_classes=False)
         check_consistent_length(support, codes)
         check_codes(prototype, codes)
         if (codes < 0).any():
@@ -78,7 +80,6 @@ def adapt_classifiers(learner, problems, options):
 
 def _complete(problems):
     """Problems as triples; the last item may be left out."""
-    problems = list(problems)
     for number, problem in enumerate(problems):
         is_tuple = isinstance(problem, (tuple, list))
         if not is_tuple or len(problem) not in (2, 3):

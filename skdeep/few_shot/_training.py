@@ -2,7 +2,6 @@
 
 import copy
 import math
-import warnings
 from importlib.resources import files
 
 import numpy as np
@@ -13,11 +12,7 @@ from torch import nn
 
 from skdeep._engine import TensorBatches
 from skdeep.exceptions import InvalidParameterError
-from skdeep.few_shot._batches import (
-    EpisodeBatches,
-    as_tasks,
-    episode_accuracies,
-)
+from skdeep.few_shot._batches import episode_accuracies
 from skdeep.few_shot._features import (
     POWERS,
     USUAL_POWER,
@@ -28,7 +23,6 @@ from skdeep.few_shot._features import (
 )
 from skdeep.few_shot._paper import PaperAdapter
 from skdeep.few_shot._sib import Adapter, directions
-from skdeep.model_selection._draw_episodes import draw_episodes, group_rows
 from skdeep.nn import seed_dropout, start_module
 from skdeep.utils._torch import build, make_generator
 
@@ -118,7 +112,7 @@ def train_backbone(est, X, codes, sizes, rng):
     X : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32
 
     codes : ndarray of shape (n_samples,)
-        Classes.
+        Classes; a label in two tasks is two of them.
 
     sizes : dict or None
         Arguments of `make_backbone`; None for a transformer.
@@ -142,7 +136,7 @@ def train_backbone(est, X, codes, sizes, rng):
             f"arguments, or with some of {list(sizes)}, to make one: {error}"
         ) from error
     backbone.eval()
-    n_components = est._features_of(X[:2], module=backbone, device="cpu").shape[1]
+    n_components = width_of_features(est, backbone, X)
     network = CosineClassifier(backbone.train(), n_components, codes.max() + 1)
     with torch.device("cpu"):
         network.head = build(
@@ -161,6 +155,24 @@ def train_backbone(est, X, codes, sizes, rng):
         listeners=[],
     )
     return network.backbone.eval()
+
+
+def width_of_features(est, backbone, X):
+    """Number of features that a network makes of a row; it is tried on two rows."""
+    try:
+        features = est._features_of(X[:2], module=backbone, device="cpu")
+    except Exception as error:  # whatever a network of the user raises
+        raise InvalidParameterError(
+            "The 'backbone' parameter must be a network for float rows of "
+            f"{X.shape[1]} features, as X has; it fails on two of them: {error}"
+        ) from error
+    if features.ndim != 2:
+        raise InvalidParameterError(
+            "The 'backbone' parameter must be a network that returns one vector for each "
+            f"row of {X.shape[1]} features; for two rows it returned an array of shape "
+            f"{features.shape}."
+        )
+    return features.shape[1]
 
 
 def count_folds(est, codes):
@@ -191,135 +203,37 @@ def features_for_training(est, X, codes, groups, sizes, n_folds, rng):
         n_groups = groups.max() + 1
         if n_groups >= n_folds:
             fold_of_group = rng.permutation(n_groups) % n_folds
-            fold_of_class[codes] = fold_of_group[groups]
+            together = fold_of_class.copy()
+            together[codes] = fold_of_group[groups]
+            if len(together) - np.bincount(together).max() > 1:  # enough for a backbone
+                fold_of_class = together
     fold = fold_of_class[codes]
-    features = None
+    parts, places = [], []
     for number in range(n_folds):
         seen = fold != number
         backbone = train_backbone(est, X[seen], codes[seen], sizes, rng)
         kind = "transformer" if sizes is None else "module"
-        found = est._features_of(X[~seen], **{kind: backbone})
-        found = found.toarray() if hasattr(found, "toarray") else found
-        if features is None:
-            features = np.zeros((X.shape[0], found.shape[1]), np.float32)
-        if found.shape[1] != features.shape[1]:  # a transformer with sizes of its own
-            width = max(found.shape[1], features.shape[1])
-            features = np.pad(features, ((0, 0), (0, width - features.shape[1])))
-            found = np.pad(found, ((0, 0), (0, width - found.shape[1])))
-        features[~seen] = found
+        parts.append(est._features_of(X[~seen], **{kind: backbone}))
+        places.append(np.flatnonzero(~seen))
+    features = _in_one_table(parts, np.concatenate(places))
     return features, groups * n_folds + fold, fold
 
 
-class EpisodePlan:
-    """Which classes episodes are drawn from, and of which shape they are.
-
-    Parameters
-    ----------
-    est : SemiSupervisedMetaLearner
-        Its parameters are read.
-
-    codes, groups : ndarray of shape (n_samples,), dtype int64
-        Class and group of each row.
-
-    rng : RandomState
-        Draws the classes held out.
-
-    Attributes
-    ----------
-    train, valid : ClassRows or None
-        Rows by class; None if there are too few.
-
-    how : dict
-        Arguments of `draw_episodes`.
-    """
-
-    def __init__(self, est, codes, groups, rng):
-        self.train = self.valid = None
-        n_way, shots = _span(est.n_way), _span(est.n_shot)
-        table = group_rows(codes, groups, n_least=2)
-        for most in range(shots[1], 0, -1):
-            table = group_rows(codes, groups, n_least=most + 1)
-            if len(table.sizes) and table.n_classes.max() >= n_way[0]:
-                break
-        if not len(table.sizes) or table.n_classes.max() < 2:
-            return
-        largest = int(table.n_classes.max())
-        if largest < n_way[0]:
-            warnings.warn(
-                f"n_way is lowered from {n_way[0]} to {largest}, the number of classes "
-                f"with {most + 1} rows or more{' in one task' if groups.any() else ''}.",
-                UserWarning,
-                stacklevel=5,
+def _in_one_table(parts, places):
+    """Stack the features of folds, and bring their rows to the places that they had."""
+    width = max(part.shape[1] for part in parts)  # a transformer has sizes of its own
+    order = np.argsort(places)
+    if all(sp.issparse(part) for part in parts):
+        wide = [
+            sp.csr_array(
+                (part.data, part.indices, part.indptr), shape=(part.shape[0], width)
             )
-        n_way = tuple(min(number, largest) for number in n_way)
-        if est.gradient_net == "paper":
-            n_way = n_way[1], n_way[1]
-        self.how = {
-            "n_way": n_way,
-            "n_shot": tuple(range(min(shots[0], most), most + 1)),
-            "n_query": est.n_query,
-            "balance": est.query_balance,
-        }
-        self.train = table
-        if est.early_stopping:
-            self._hold_out(est, codes, groups, most, rng)
-
-    def _hold_out(self, est, codes, groups, most, rng):
-        """Hold classes out, about the same fraction of each group."""
-        n_way = self.how["n_way"][1]
-        held = np.zeros(len(codes), bool)
-        keys = groups * (codes.max() + 1) + codes
-        for first, size in zip(self.train.first_class, self.train.n_classes):
-            n_held = max(n_way, round(est.validation_fraction * size))
-            if size - n_held < 2 * n_way and size - n_held < size / 2:
-                continue
-            chosen = first + rng.permutation(size)[:n_held]
-            rows = self.train.rows[self.train.starts[chosen]]
-            held |= np.isin(keys, keys[rows])
-        if not held.any() and est.early_stopping == "auto":
-            return
-        if not held.any():
-            warnings.warn(
-                "early_stopping is switched off: holding classes out would leave fewer "
-                f"than {2 * n_way} of them (2 * n_way) to train on.",
-                UserWarning,
-                stacklevel=6,
-            )
-            return
-        self.train = group_rows(np.where(held, -1, codes), groups, n_least=most + 1)
-        self.valid = group_rows(np.where(held, codes, -1), groups, n_least=most + 1)
-
-    def batches(self, rows, est, rng):
-        """Tasks to train on."""
-        size = est.batch_size
-        return EpisodeBatches(
-            rows, self.train, est.episodes_per_epoch, size, rng, **self.how
-        )
-
-    def fixed(self, rows, n_episodes, seed, held_out=True):
-        """The same tasks at every call, of held-out classes if there are any."""
-        table = self.valid if held_out and self.valid is not None else self.train
-        rng = np.random.RandomState(seed)
-        how = self.how | {"n_way": self.how["n_way"][1]}
-        found = []
-        shots = sorted({how["n_shot"][0], how["n_shot"][-1]})
-        part = -(-n_episodes // len(shots))
-        for n_shot in shots:
-            for start in range(0, part, 50):
-                episodes = draw_episodes(
-                    table,
-                    min(50, part - start),
-                    rng=rng,
-                    **how | {"n_shot": n_shot},
-                )
-                found.append(as_tasks(rows, episodes))
-        return found
-
-
-def _span(bounds):
-    """Lowest and highest of a number or a pair."""
-    pair = bounds if isinstance(bounds, (tuple, list)) else (bounds, bounds)
-    return min(pair), max(pair)
+            for part in parts
+        ]
+        return sp.vstack(wide, format="csr")[order]
+    parts = [part.toarray() if sp.issparse(part) else part for part in parts]
+    wide = [np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts]
+    return np.concatenate(wide)[order]
 
 
 def choose_power(est, features, plan, seed):
@@ -359,18 +273,41 @@ def start_adapter(est, plan, n_features, generator):
             "scale": est.scale,
         }
     if hasattr(est.phi, "module_"):
-        given = est.phi.module_.adapter
-        if given is None:
-            raise ValueError("The learner given as `phi` has no gradient network.")
-        return copy.deepcopy(given), est.phi._module_args["adapter"]
+        check_given_network(est, n_features)
+        return copy.deepcopy(est.phi.module_.adapter), est.phi._module_args["adapter"]
     adapter = build(lambda: make_adapter(**args), generator=generator)
     if est.gradient_net == "equivariant" and est.phi != "scratch":
         start_from_builtin(adapter)
     return adapter, args
 
 
+def check_given_network(est, n_features=None):
+    """Refuse the network of a learner given as `phi` if it is not the one asked for."""
+    if isinstance(est.phi, str) or est.method != "sib":
+        return
+    given = est.phi.module_.adapter
+    if given is None:
+        raise ValueError("The learner given as `phi` has no gradient network.")
+    kind = "paper" if isinstance(given, PaperAdapter) else "equivariant"
+    if kind != est.gradient_net:
+        raise InvalidParameterError(
+            f"The learner given as `phi` has the network of gradient_net={kind!r}, but "
+            f"gradient_net={est.gradient_net!r} is asked for; set gradient_net={kind!r}."
+        )
+    if kind == "paper" and n_features not in (None, len(given.init_weight)):
+        raise ValueError(
+            "The learner given as `phi` has the published network, which is made for "
+            f"{len(given.init_weight)} features, but here there are {n_features}; use "
+            'gradient_net="equivariant" for both, which takes any number.'
+        )
+
+
 def start_from_builtin(adapter):
-    """Take the weights of the built-in adapter over, as far as there are steps."""
+    """Take the weights of the built-in adapter over.
+
+    Parameters that each step has its own of are taken from the steps at the same part of
+    the way.
+    """
     known = builtin_adapter().state_dict()
     own = adapter.state_dict()
     for name, value in known.items():

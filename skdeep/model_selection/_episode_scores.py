@@ -111,6 +111,8 @@ def _answers_of_learner(estimator, X, tasks):
     learner = _last_step(estimator)
     if learner is not estimator and len(estimator) > 1:
         X = indexable(estimator[:-1].transform(X))[0]
+    # the classes of an episode are 0, 1, ..., none of which marks a missing label
+    mark = {"unlabeled_label": -1} if hasattr(learner, "unlabeled_label") else {}
     answers = []
     for start in range(0, len(tasks), N_TASKS_AT_ONCE):
         chunk = tasks[start : start + N_TASKS_AT_ONCE]
@@ -122,9 +124,7 @@ def _answers_of_learner(estimator, X, tasks):
             )
             for task in chunk
         ]
-        for classifier, task in zip(
-            learner.adapt_many(triples, unlabeled_label=-1), chunk
-        ):
+        for classifier, task in zip(learner.adapt_many(triples, **mark), chunk):
             answers.append(_answer(classifier, X, task))
     return answers
 

@@ -92,13 +92,13 @@ def test_links_are_those_of_a_search_one_by_one(break_ties, n_values, tau):
             assert parent_proba[i] == (proba[i, at[0]] if len(at) else 0)
 
 
-def test_another_cost_decides_on_the_link_but_not_on_its_probability():
+def test_another_cost_decides_on_the_link_and_is_told_as_its_strength():
     neighbors, proba, height = random_graph(30, 4, 7, 0)
     cost = np.random.default_rng(1).random((30, 4))
     parent, parent_proba = link(neighbors, proba, height, 0.3, cost=cost)
     assert_array_equal(parent, link_one_by_one(neighbors, cost, height, 0.3, True))
     i = np.flatnonzero(parent != np.arange(30))[0]
-    assert parent_proba[i] == proba[i, neighbors[i] == parent[i]][0]
+    assert parent_proba[i] == 1 - cost[i, neighbors[i] == parent[i]][0]
 
 
 @pytest.mark.parametrize("break_ties", [True, False])

@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
 
 from skdeep import HiLanderClusterer
+from skdeep.exceptions import InvalidParameterError
 from skdeep.metrics import bcubed_f_score
 from skdeep.neighbors import knn_graph
 
@@ -203,7 +204,7 @@ PRECOMPUTED = {
         sp.csr_array(np.full((5, 5), 2.5)),
         "up to 2.5, but cosine distances are at most 2.*metric='cosine'",
     ),
-    "no entry": (sp.csr_array(np.eye(5)), "row 0 holds none.*more neighbors"),
+    "no row": (sp.csr_array((0, 0)), r"0 sample\(s\)"),
 }
 
 
@@ -212,6 +213,49 @@ def test_other_things_than_a_graph_are_refused_by_precomputed(row):
     X, message = PRECOMPUTED[row]
     with pytest.raises(ValueError, match=message):
         HiLanderClusterer(2, metric="precomputed").fit(X)
+
+
+def test_rows_with_few_neighbours_take_none_from_the_others(train):
+    X, y = train
+    graph = KNeighborsTransformer(n_neighbors=12, mode="distance", metric="cosine")
+    full = graph.fit_transform(X).tolil()
+    model = HiLanderClusterer(10, metric="precomputed")
+    before = model.fit_predict(full.tocsr())
+    full[3, :] = 0
+    full[:, 3] = 0
+    after = model.fit_predict(full.tocsr())
+    others = np.arange(len(X)) != 3
+    assert (after == after[3]).sum() == 1
+    assert bcubed_f_score(before[others], after[others]) > 0.9
+    assert HiLanderClusterer(metric="precomputed").fit_predict(
+        sp.csr_array((1, 1))
+    ).tolist() == [0]
+
+
+def test_precomputed_graphs_of_groups_are_cut_apart(train):
+    X, y = train
+    graph = KNeighborsTransformer(n_neighbors=12, mode="distance", metric="cosine")
+    model = HiLanderClusterer(6, metric="precomputed", max_epochs=1, random_state=0)
+    model.fit(graph.fit_transform(X), y, groups=np.arange(len(y)) % 2)
+    assert len(model.labels_) == len(y)
+    with pytest.raises(ValueError, match="Input groups contains NaN or None"):
+        model.fit(graph.fit_transform(X), y, groups=[None, *"ab" * (len(y) // 2)][:-1])
+
+
+def test_parameters_set_after_the_fit_are_checked(train):
+    model = small_clusterer().fit(*train).set_params(n_neighbors=0)
+    with pytest.raises(InvalidParameterError, match="n_neighbors"):
+        model.predict(train[0])
+    with pytest.raises(InvalidParameterError, match="tau"):
+        model.set_params(n_neighbors=5, tau=2).predict(train[0])
+
+
+def test_cut_at_similarities_uses_similarities(train):
+    model = small_clusterer(mode="paper", threshold="sim", tau=0.9).fit(*train)
+    result = model.cluster(train[0])
+    assert_array_equal(result.cut(0.9), result.labels)
+    linked = result.parent != np.arange(len(result.parent))
+    assert (result.parent_proba[linked] > 0.9).all()
 
 
 def test_precomputed_connections_without_distances_are_worth_a_warning(train):
@@ -259,7 +303,35 @@ BAD_SEARCHES = {
         lambda X, k: (np.full((len(X), k), len(X)), np.ones((len(X), k))),
         "out of 0..95",
     ),
+    "twice": (
+        lambda X, k: (twice(*knn_graph(X, k)), np.ones((len(X), k))),
+        "come twice",
+    ),
+    "NaN": (
+        lambda X, k: (knn_graph(X, k)[0], np.full((len(X), k), np.nan)),
+        "finite cosine similarities",
+    ),
+    "distances": (
+        lambda X, k: (lambda i, s: (i, 1 - s))(*knn_graph(X, k)),
+        "wrong by .*1 - distance",
+    ),
+    "nothing": (lambda X, k: None, "a pair.*NoneType"),
 }
+
+
+def twice(neighbors, similarity):
+    return np.where(np.arange(neighbors.shape[1]) == 1, neighbors[:, :1], neighbors)
+
+
+def test_neighbours_of_a_search_may_come_in_any_order(train):
+    def backwards(X, k):
+        return tuple(part[:, ::-1] for part in knn_graph(X, k))
+
+    one, other = (
+        small_clusterer(knn=knn, random_state=0).fit(*train)
+        for knn in ("exact", backwards)
+    )
+    assert_array_equal(one.labels_, other.labels_)
 
 
 @pytest.mark.parametrize("row", BAD_SEARCHES)

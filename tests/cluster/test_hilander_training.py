@@ -123,7 +123,8 @@ def test_edges_and_links_between_clusters_are_counted(groups):
 
 def test_numbers_between_clusters_by_hand(groups):
     neighbors = np.array([[1], [2], [0]])
-    features = groups._between(neighbors).take(slice(None))
+    features, evidence = groups._between(neighbors)
+    features = features.take(slice(None))
     # cluster 0 and 1: 2 of 4 edges go there, 1 of 4 comes back; links 6/16 both ways
     n_edges, n_links, expected = 3, 12 / 16, 2 * 4 * 4 / (4 + 4)
     by_hand = [
@@ -140,6 +141,7 @@ def test_numbers_between_clusters_by_hand(groups):
         *(np.log(2), 2 / 4, 12 / 16 / 4),
     ]
     assert_allclose(features[0, 0], by_hand, rtol=1e-5)
+    assert_allclose(evidence[0, 0], n_links / expected)
 
 
 def test_clusters_of_clusters_add_up_their_counts(groups):

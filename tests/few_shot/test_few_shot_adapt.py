@@ -5,12 +5,14 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from new_classes import NEW, draw
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdeep import FewShotClassifier
 from skdeep.few_shot import SemiSupervisedMetaLearner, adapt
+from skdeep.few_shot._adapting import How, TaskRows, adapt_to_tasks
 from skdeep.few_shot._learned import METHODS
 
 LIKE = {"rtol": 1e-4, "atol": 1e-5}
@@ -319,6 +321,24 @@ def test_R130_row_of_zeros_is_like_every_class(method, learner, support, pile):
         assert found[2].max() > 0.5
     np.testing.assert_allclose(learner.predict_proba(zeros).std(axis=1), 0, atol=1e-7)
     assert (learner.transform(zeros) == 0).all()
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_R130_row_of_zeros_in_the_pile_is_like_every_class(
+    method, kind, learner, support, pile
+):
+    X = np.concatenate([pile[0], np.zeros((2, 16))])
+    rows = learner.transform(X)
+    task = TaskRows(kind(learner.transform(support[0])), support[1] - 20, kind(rows))
+    for prior in ("auto", None, np.array([0.5, 0.3, 0.2])):
+        how = How(method, learner.module_.adapter, class_prior=prior)
+        ((_, proba),) = adapt_to_tasks([task], how)
+        np.testing.assert_array_equal(proba[-2:], np.float32(1 / 3))
+        np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+        assert (proba[:-2].max(axis=1) > 0.34).all()
+    asked = FewShotClassifier(learner, transductive=True, method=method).fit(*support)
+    np.testing.assert_allclose(asked.predict_proba(X)[-2:], 1 / 3, rtol=1e-6)
 
 
 def test_R130_class_of_zeros_is_a_class_without_a_direction(learner, support, pile):

@@ -7,6 +7,7 @@ from unittest import SkipTest
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from new_classes import NEW, draw
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -121,6 +122,18 @@ def test_clone_shares_the_fitted_learner_and_nothing_else(learner, support):
     assert copied.n_steps == 2
     with pytest.raises(NotFittedError):
         copied.predict(support[0])
+
+
+def test_clone_keeps_what_was_asked_of_routing_and_output(learner):
+    with sklearn.config_context(enable_metadata_routing=True):
+        classifier = FewShotClassifier(learner).set_score_request(sample_weight=True)
+        classifier._sklearn_output_config = {"transform": "pandas"}
+        copied = clone(classifier)
+        assert copied._metadata_request is not classifier._metadata_request
+        assert copied.get_metadata_routing().score.requests == {"sample_weight": True}
+        assert copied._sklearn_output_config == {"transform": "pandas"}
+        assert copied._sklearn_output_config is not classifier._sklearn_output_config
+    assert not hasattr(clone(FewShotClassifier(learner)), "_sklearn_output_config")
 
 
 def test_other_copies_answer_alike(learner, support, pile, tmp_path):

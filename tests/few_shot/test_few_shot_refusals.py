@@ -132,6 +132,44 @@ def test_problems_of_another_form_are_refused(problem, learner, support):
     assert_refused(learner, lambda: learner.adapt_many(tasks), words, "problem 1")
 
 
+@pytest.mark.parametrize("tasks", [np.zeros((2, 3)), {"a": 1}, "ab"])
+def test_problems_that_are_no_list_of_tasks_are_refused(tasks, learner):
+    words = "tuple", "X_support, y_support, X_unlabeled", "problem 0"
+    assert_refused(learner, lambda: learner.adapt_many(tasks), *words)
+
+
+def test_problems_may_come_from_an_iterator_or_be_none(learner, support):
+    assert len(learner.adapt_many(iter([(*support, None)]))) == 1
+    assert learner.adapt_many(np.zeros((0, 3))) == []
+
+
+@pytest.mark.parametrize("marked", [1, 3])
+def test_mark_beside_label_1_is_a_mark_for_adapt(marked, learner, support, pile):
+    X, y = support[0][:6], np.array([1] * 6)
+    y[:marked] = -1
+    words = "at least 2 classes, got 1"
+    assert_refused(learner, lambda: learner.adapt(X, y, pile[0]), words)
+    assert_refused(learner, lambda: learner.adapt_many([(X, y, None)]), words)
+    # scikit-learn's own checks fit classifiers of these two
+    assert FewShotClassifier(learner).fit(X, y).classes_.tolist() == [-1, 1]
+    # with another mark they are classes like others
+    assert learner.adapt(X, y, unlabeled_label=0).classes_.tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize("mark", [-1, "", "a"])
+@pytest.mark.parametrize("missing", ["NA", None, np.nan])
+def test_missing_text_labels_are_refused_with_the_mark_to_use(mark, missing, support):
+    pd = pytest.importorskip("pandas")
+    missing = pd.NA if missing == "NA" else missing
+    y = pd.Series([*"abcabcab", missing], dtype="string")
+    classifier = FewShotClassifier(unlabeled_label=mark)
+    words = "contains NaN", "position 8", f"unlabeled_label, here {mark!r}"
+    assert_refused(classifier, lambda: classifier.fit(support[0], y), *words)
+    if mark == -1:
+        y = pd.Series([*"abcabca", -1, missing], dtype=object)
+        assert_refused(classifier, lambda: classifier.fit(support[0], y), *words)
+
+
 def test_only_a_learner_can_be_adapted(support):
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(*support)
     for estimator in (model, model[-1]):
@@ -240,7 +278,8 @@ def test_R210_one_known_class_is_refused(learner, known, monkeypatch):
 def test_R211_class_with_one_row_is_left_out_of_tasks_but_known(known):
     X, y = known
     y = np.where(np.arange(len(y)) == 5, 99, y)
-    learner = quick_learner().fit(X, y)
+    with pytest.warns(UserWarning, match="1 of 13 classes have fewer than 6 rows"):
+        learner = quick_learner().fit(X, y)
     assert 99 in learner.classes_
     assert learner.method_ == "sib"
     assert learner.predict(X[[5]]) == [99]

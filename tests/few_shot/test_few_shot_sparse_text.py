@@ -1,5 +1,7 @@
 """Sparse rows, and text on its way through a pipeline."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,6 +10,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
 
 from skdeep import FewShotClassifier
 from skdeep.few_shot import adapt
@@ -122,6 +125,104 @@ def test_R130_sparse_row_of_zeros_stays_zero(sparse_learner, sparse_task):
     assert sparse_learner.transform(zeros).nnz == 0
     classifier = sparse_learner.adapt(X, y, sp.vstack([pile, zeros], format="csr"))
     assert np.isfinite(classifier.predict_proba(zeros)).all()
+
+
+@pytest.mark.parametrize("n_way", [3, 12])
+def test_R122_published_network_takes_sparse_rows(n_way, sparse_task):
+    known, labels = word_counts(np.arange(12), 8, 0)
+    (X, y), (pile, _) = sparse_task
+    params = {"gradient_net": "paper", "n_way": n_way}
+    sparse = quick_learner(**params).fit(known, labels)
+    dense = quick_learner(**params, power=sparse.power_).fit(known.toarray(), labels)
+    np.testing.assert_allclose(
+        sparse.predict_proba(known), dense.predict_proba(known.toarray()), atol=1e-4
+    )
+    if n_way == 3:
+        one, two = sparse.adapt(X, y, pile), dense.adapt(X, y, pile)
+        np.testing.assert_allclose(
+            one.predict_proba(pile), two.predict_proba(pile.toarray()), atol=1e-4
+        )
+
+
+def test_sparse_features_of_a_transformer_stay_sparse(sparse_task, monkeypatch):
+    shapes = set()
+    for kind in (sp.csr_array, sp.csr_matrix):
+
+        def watch(self, *args, original=kind.toarray, **kwargs):
+            shapes.add(self.shape)
+            return original(self, *args, **kwargs)
+
+        monkeypatch.setattr(kind, "toarray", watch)
+    known, labels = word_counts(np.arange(12), 8, 0)
+    scaler = MaxAbsScaler()
+    learner = quick_learner(backbone=scaler, power=0.5, n_way=3).fit(known, labels)
+    assert sp.issparse(learner.transform(known))
+    (X, y), (pile, truth) = sparse_task
+    assert learner.adapt(X, y, pile).score(pile, truth) > 0.8
+    assert not any(n_rows >= 48 and width == 300 for n_rows, width in shapes)
+
+
+# memory
+
+
+def large_table(n_rows=2000, n_features=20_000, n_classes=5):
+    """Sparse rows of which a dense copy has 160 MB, and their classes."""
+    rng = np.random.RandomState(0)
+    y = np.arange(n_rows) % n_classes
+    own = rng.randint(n_features // n_classes, size=(n_rows, 20))
+    columns = own + (y * (n_features // n_classes))[:, None]
+    rows = np.repeat(np.arange(n_rows), 20)
+    values = np.ones(rows.size, np.float32)
+    X = sp.csr_array((values, (rows, columns.ravel())), shape=(n_rows, n_features))
+    return X, y
+
+
+@pytest.mark.parametrize("method", ["sib", "prototype", "tim"])
+def test_R122_large_sparse_tables_without_a_pile_never_become_dense(method):
+    X, y = large_table()
+    assert peak_of(lambda: FewShotClassifier(method=method).fit(X, y)) < 20e6
+    learner = quick_learner(method=method, phi="pretrained")
+    assert peak_of(lambda: learner.fit(X, y)) < 20e6
+
+
+def test_R122_large_sparse_piles_never_become_dense_for_prototypes():
+    X, y = large_table()
+    partly = np.where(np.arange(len(y)) < 20, y, -1)
+    classifier = FewShotClassifier(method="prototype")
+    assert peak_of(lambda: classifier.fit(X, partly)) < 20e6
+    expected = classifier.predict(X)
+    np.testing.assert_array_equal(classifier.transduction_[20:], expected[20:])
+
+
+def peak_of(call):
+    """Bytes that a call takes at most; numpy tells them, torch does not."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("prior", ["auto", "uniform", None])
+def test_R122_sparse_rows_without_a_pile_get_the_answers_of_dense_ones(
+    method, prior, sparse_learner, sparse_task
+):
+    (X, y), (pile, _) = sparse_task
+    options = {"method": method, "class_prior": prior}
+    for unlabeled in (None, pile) if method == "prototype" else (None,):
+        dense_pile = None if unlabeled is None else unlabeled.toarray()
+        sparse = sparse_learner.adapt(X, y, unlabeled, **options)
+        dense = sparse_learner.adapt(X.toarray(), y, dense_pile, **options)
+        np.testing.assert_allclose(sparse.prototypes_, dense.prototypes_, atol=1e-6)
+        np.testing.assert_allclose(
+            sparse.predict_proba(pile),
+            dense.predict_proba(pile.toarray()),
+            rtol=1e-4,
+            atol=1e-6,
+        )
+        np.testing.assert_array_equal(sparse.transduction_, dense.transduction_)
 
 
 # text

@@ -177,9 +177,9 @@ def test_episodes_stay_within_their_task(known, monkeypatch):
     drawn = []
     original = _batches.as_tasks
 
-    def watch(rows, episodes):
+    def watch(rows, episodes, *args):
         drawn.append(np.concatenate([episodes.support, episodes.query], axis=1))
-        return original(rows, episodes)
+        return original(rows, episodes, *args)
 
     monkeypatch.setattr(_batches, "as_tasks", watch)
     quick_learner(power=1.0).fit(X, y, tasks=tasks)
@@ -246,9 +246,9 @@ def test_batches_hold_no_more_tasks_than_an_epoch(known, monkeypatch):
     sizes = []
     original = _batches.as_tasks
 
-    def watch(rows, episodes):
+    def watch(rows, episodes, *args):
         sizes.append(len(episodes.support))
-        return original(rows, episodes)
+        return original(rows, episodes, *args)
 
     monkeypatch.setattr(_batches, "as_tasks", watch)
     quick_learner(episodes_per_epoch=10, batch_size=7, max_epochs=2).fit(*known)
@@ -277,3 +277,26 @@ def test_other_methods_train_nothing(method, support, pile):
     assert learner.score(*draw(KNOWN, 5, 9)) > 0.9
     classifier = learner.adapt(*support, pile[0])
     assert classifier.score(*pile) > 0.9
+
+
+def test_history_has_the_interval_of_the_validation_accuracy(monkeypatch, known):
+    from skdeep.few_shot import _fitting
+
+    found = []
+    original = _fitting.episode_accuracies
+
+    def watch(network, tasks):
+        found.append(original(network, tasks))
+        return found[-1]
+
+    monkeypatch.setattr(_fitting, "episode_accuracies", watch)
+    learner = quick_learner(n_way=2).fit(*known)
+    assert len(found) == len(learner.history_) == 2
+    for row, accuracies in zip(learner.history_, found):
+        assert row["valid_score"] == pytest.approx(accuracies.mean())
+        expected = 1.96 * accuracies.std() / len(accuracies) ** 0.5
+        assert row["valid_ci95"] == pytest.approx(expected)
+    again = quick_learner(n_way=2, warm_start=True).fit(*known).fit(*known)
+    assert all("valid_ci95" in row for row in again.history_)
+    off = quick_learner(n_way=2, early_stopping=False).fit(*known)
+    assert "valid_ci95" not in off.history_[0]

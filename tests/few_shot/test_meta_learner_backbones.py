@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from new_classes import KNOWN, NEW, draw, fitted_learner, quick_learner
-from refusals import assert_refused
+from refusals import assert_refused, forbid_training
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -240,3 +240,29 @@ def test_backbone_is_a_classifier_of_the_known_classes(known):
     )
     assert learner.score(*known) > 0.9
     assert learner.score(*draw(KNOWN, 5, 9)) > 0.7
+
+
+MISFITS = {
+    "width": (torch.nn.Linear(15, 6), "16 features"),
+    "one number a row": (
+        torch.nn.Sequential(torch.nn.Linear(16, 1), torch.nn.Flatten(0)),
+        "one vector for each row of 16 features",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MISFITS)
+@pytest.mark.parametrize("cross_fit", [0, 2])
+def test_networks_that_do_not_fit_the_rows_are_refused(
+    kind, cross_fit, known, monkeypatch
+):
+    forbid_training(monkeypatch)
+    backbone, words = MISFITS[kind]
+    learner = quick_learner(backbone=backbone, cross_fit=cross_fit)
+    assert_refused(
+        learner,
+        lambda: learner.fit(*known),
+        "'backbone'",
+        words,
+        error=InvalidParameterError,
+    )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from new_classes import NEW, draw, fitted_learner, quick_learner
-from refusals import assert_refused
+from refusals import assert_refused, forbid_training
 
 import skdeep
 from skdeep.exceptions import InvalidParameterError
@@ -81,6 +81,60 @@ def test_learners_without_a_network_have_none_to_give(known):
     assert_refused(
         learner, lambda: learner.fit(*known), "'phi'", "fitted", error=ValueError
     )
+
+
+@pytest.mark.parametrize("kind", ["equivariant", "paper"])
+def test_network_of_another_kind_is_no_phi(
+    kind, known, learner, published, monkeypatch
+):
+    forbid_training(monkeypatch)
+    giver = learner if kind == "paper" else published
+    taker = quick_learner(backbone="mlp", phi=giver, gradient_net=kind)
+    words = f"phi.*gradient_net='{giver.gradient_net}'.*'{kind}' is asked for"
+    assert_refused(taker, lambda: taker.fit(*known), words, error=InvalidParameterError)
+    # other rules do not ask for it
+    assert taker.set_params(method="tim", backbone=None).fit(*known).phi_ is None
+
+
+def test_published_network_is_for_one_number_of_features(published, known):
+    X, y = known
+    params = {**PAPER, "phi": published}
+    assert quick_learner(**params).fit(X, y).init_weight_.shape == (16,)
+    narrow = quick_learner(**params)
+    words = "phi", "16 features", "there are 5"
+    assert_refused(narrow, lambda: narrow.fit(X[:, :5], y), *words)
+    encoded = quick_learner(**params, backbone="mlp")
+    words = "phi", "16 features", "there are 8"
+    assert_refused(encoded, lambda: encoded.fit(X, y), *words)
+
+
+OWN = {
+    "n_steps": (5, lambda learner: len(learner.step_sizes_)),
+    "n_neighbors": (3, lambda learner: learner.module_.adapter.n_neighbors),
+    "support_gradient": (
+        False,
+        lambda learner: bool(learner.support_weights_.any()),
+    ),
+    "inner_lr": (0.25, lambda learner: float(learner.step_sizes_.mean())),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_pretrained_network_heeds_the_parameters_of_its_steps(
+    name, learner, support, pile, tmp_path
+):
+    value, found = OWN[name]
+    changed = fitted_learner(phi="pretrained", **{name: value})
+    assert found(changed) == value
+    assert changed.n_iter_ == 0
+    classifier = changed.adapt(*support, pile[0])
+    usual = learner.adapt(*support, pile[0])
+    proba = classifier.predict_proba(pile[0])
+    assert not np.array_equal(proba, usual.predict_proba(pile[0]))
+    assert classifier.score(*pile) > 0.8
+    skdeep.save(changed, tmp_path / "model.skdeep")
+    loaded = skdeep.load(tmp_path / "model.skdeep").adapt(*support, pile[0])
+    np.testing.assert_array_equal(loaded.predict_proba(pile[0]), proba)
 
 
 def test_inner_rate_may_be_fixed():
