@@ -48,7 +48,7 @@ found = clusterer.predict(X_new)
 
 # %%
 # Beside it the usual ones, on the same directions, and k-means is even told the true number. What
-# HDBSCAN calls noise counts as clusters of one.
+# HDBSCAN calls noise counts as clusters of one. The naive pipeline leaves `CrossFitTransformer` out.
 
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import normalized_mutual_info_score
@@ -56,6 +56,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from skdeep.metrics import bcubed_f_score, pairwise_f_score
 
 projected = directions.fit(X, y[~is_new]).transform(X_new)
+naive = make_pipeline(directions, HiLanderClusterer(random_state=0))
 dense = HDBSCAN(min_cluster_size=10, copy=True).fit_predict(projected)
 alone = np.where(dense < 0, dense.max() + 1 + np.arange(len(dense)), dense)
 partitions = {
@@ -65,6 +66,7 @@ partitions = {
     "HiLanderClusterer without labels": HiLanderClusterer(random_state=0).fit_predict(
         X_new
     ),
+    "naive pipeline": naive.fit(X, y[~is_new]).predict(X_new),
     "HiLanderClusterer": found,
 }
 measures = {

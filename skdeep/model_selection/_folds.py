@@ -52,11 +52,11 @@ def _make_splitter(cv, codes):
     """The splitter, or None if the classes are too few for any."""
     if cv is None:
         n_splits = min(3, np.count_nonzero(np.bincount(codes) > 1) // 2)
-        return ClassDisjointKFold(n_splits) if n_splits > 1 else None
+        return ClassDisjointKFold(n_splits, unlabeled=None) if n_splits > 1 else None
     if isinstance(cv, Integral):
         rule = Interval(Integral, 2, None, closed="left")
         check_param("cv", cv, [rule], owner="CrossFitTransformer")
-        return ClassDisjointKFold(cv)
+        return ClassDisjointKFold(cv, unlabeled=None)
     return check_cv(cv)
 
 

@@ -8,12 +8,14 @@ import pytest
 import scipy.sparse as sp
 from crowds import crowd, same_partition, small_clusterer
 from numpy.testing import assert_array_equal
+from sklearn.cluster import HDBSCAN
+from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
 
 from skdeep import HiLanderClusterer
 from skdeep.exceptions import InvalidParameterError
-from skdeep.metrics import bcubed_f_score
+from skdeep.metrics import bcubed_f_score, pairwise_f_score
 from skdeep.neighbors import knn_graph
 
 
@@ -36,6 +38,27 @@ def test_new_classes_are_found(clusterer, new):
     X, y = new
     assert clusterer.score(X, y) > 0.9
     assert clusterer.score(X, y) == bcubed_f_score(y, clusterer.predict(X))
+
+
+@pytest.mark.parametrize("offset", [0, 6])
+def test_few_clusters_far_from_zero_stay_apart(offset):
+    rng = np.random.RandomState(0)
+    y = rng.randint(8, size=800)
+    X = 2 * rng.normal(size=(8, 16))[y] + rng.normal(size=(800, 16)) + offset
+    assert bcubed_f_score(y, HiLanderClusterer().fit_predict(X)) > 0.99
+
+
+@pytest.mark.parametrize("n_rows", [200, 600, 1797])
+def test_digits_without_labels_are_grouped_better_than_by_density(n_rows):
+    X, y = (part[:n_rows] for part in load_digits(return_X_y=True))
+    by_density = HDBSCAN(copy=True).fit_predict(X)
+    alone = by_density < 0
+    by_density[alone] = -1 - np.arange(alone.sum())
+    found = HiLanderClusterer().fit_predict(X)
+    # HDBSCAN with its own settings, noise as clusters of one row
+    assert bcubed_f_score(y, found) > 0.75
+    assert bcubed_f_score(y, found) > bcubed_f_score(y, by_density)
+    assert pairwise_f_score(y, found) > pairwise_f_score(y, by_density)
 
 
 def test_R406_permuted_rows_are_the_same_partition(clusterer, new):

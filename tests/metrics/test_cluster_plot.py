@@ -210,6 +210,12 @@ def test_tree_of_estimators_and_pipelines():
         ClusterTreeDisplay.from_estimator(FunctionTransformer(), zeros)
 
 
+def test_a_single_row_has_no_tree():
+    display = ClusterTreeDisplay(linkage=np.empty((0, 4)), labels=np.zeros(1, int))
+    with pytest.raises(ValueError, match="single row has no tree"):
+        display.plot()
+
+
 def test_wrong_arguments_of_the_tree_are_refused():
     with pytest.raises(ValueError, match=r"each of the 6 rows; its shape is \(2,\)"):
         ClusterTreeDisplay.from_predictions(Result(), ["a", "b"])

@@ -335,6 +335,14 @@ def test_string_labels_give_the_same_folds_as_numbers(kind, blobs):
     assert_array_equal(encoder.fit_transform(X, names), expected)
 
 
+def test_a_class_called_minus_one_is_a_class(blobs):
+    X, y = blobs
+    for cv in (None, 2):
+        crossed = CrossFitTransformer(LinearDiscriminantAnalysis(), cv=cv)
+        plain = crossed.fit_transform(X, y)
+        assert_array_equal(crossed.fit_transform(X, y - y.min() - 1), plain)
+
+
 def test_pipeline_trains_its_last_step_on_cross_fitted_features(blobs):
     X, y = blobs
     encoder = CrossFitTransformer(LinearDiscriminantAnalysis())

@@ -173,6 +173,8 @@ class ClusterTreeDisplay:
         check_count("max_leaves", max_leaves, 2)
         check_count("max_classes", max_classes, 1)
         check_choice("scale", scale, ("auto", "logit", "linear"))
+        if not len(self.linkage):
+            raise ValueError("A single row has no tree to draw; give 2 rows or more.")
         self.shape_ = shape = tree_shape(self.linkage, self.labels, max_leaves)
         size = {"figsize": (7.5, 1.2 + 0.22 * max(shape.n_leaves, 8))}
         ax = new_axes(type(self).__name__, ax, **size)
