@@ -37,9 +37,8 @@ def encode_partly(estimator, y, unlabeled, *, two_classes=True):
     try:
         if marked.any():
             filled = np.array(y, dtype=object)
-            filled[marked] = filled[~marked][
-                0
-            ]  # any label, so that all keep their place
+            # any label will do; all keep their place in what is refused
+            filled[marked] = filled[~marked][0]
             classes, codes = encode_labels(estimator, filled)
             return classes, np.where(marked, -1, codes)
         classes, codes = encode_labels(estimator, y)
