@@ -220,7 +220,7 @@ def make_base_loss(base_loss, params, *, n_classes, n_components, generator):
         )
     except Exception as error:  # whatever a constructor of the user raises
         raise InvalidParameterError(
-            f"base_loss={base_loss!r} makes no module out of `base_loss_params` "
+            f"`base_loss_params` make no module with base_loss={base_loss!r} "
             f"({type(error).__name__}: {error}); a function must be (n_classes, "
             "n_components) -> module."
         ) from error

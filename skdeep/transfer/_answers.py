@@ -179,7 +179,7 @@ class ExtendedAnswersMixin:
             Their labels or tags.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Weights of the rows; a tagger takes none.
 
         Returns
         -------
@@ -187,6 +187,8 @@ class ExtendedAnswersMixin:
         """
         if _classifies(self):
             return super().score(X, y, sample_weight)
+        if sample_weight is not None:
+            raise ValueError("The score of a tagger takes no sample_weight.")
         from skdeep.transfer._tagger_training import tagging_score
 
         scheme = getattr(self, "scheme_", getattr(self.estimator_, "scheme_", "BIO"))

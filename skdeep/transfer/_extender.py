@@ -91,7 +91,8 @@ class AdapterExtender(
 
     new_annotation : {"auto", "full", "new_only"}, default="auto"
         Whether labels in the new data can be of all classes, or of new ones only. "auto"
-        sees it from the data, and says so.
+        sees it from the data, and says so. With "new_only" a tagger keeps old tags that
+        there are, and doubts "O" alone.
 
     distill : float or "auto", default="auto"
         Weight of the distance between the source's answer and that of the extender, for

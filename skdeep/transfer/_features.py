@@ -132,7 +132,8 @@ def check_rows(est, X, *, reset):
         return X
     rows = X
     if network_of(est.estimator_) is not None and np.ndim(X) > 2:
-        rows = X.reshape(len(X), -1)
+        rows = np.asarray(X)
+        rows = rows.reshape(len(rows), -1)
     try:
         sparse = takes_sparse(est.estimator_)
         return validate_rows(est, rows, reset=reset, accept_sparse=sparse)

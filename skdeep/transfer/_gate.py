@@ -84,7 +84,9 @@ class Gate:
     old: OldDistance | None = None
 
     def unlikeness(self, features, scores, from_old=None):
-        """u, for each row; comparable between gates.
+        """u, for each row, in standard deviations of the gate's own rows.
+
+        In a chain of gates the last one is asked first; whatever it leaves goes on.
 
         `from_old` is the distance from old rows, if it is known.
         """

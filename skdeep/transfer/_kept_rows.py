@@ -5,6 +5,7 @@ up in them, and a support vector machine keeps those at its margins. A gate can 
 whether a row is nearer to the new classes than to the old one that the source sees in it.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -73,7 +74,9 @@ def find_kept_rows(est, features):
     chosen = [_spread(np.flatnonzero(places == place)) for place in range(n_old)]
     chosen = np.concatenate(chosen)
     rows = rows[chosen]
-    scores = class_scores(model, rows, est.base_classes_)
+    with warnings.catch_warnings():  # its rows have lost their names inside it
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        scores = class_scores(model, rows, est.base_classes_)
     if sp.issparse(rows) and not sp.issparse(features):
         rows = rows.toarray()
     make = sp.csr_matrix if sp.issparse(features) else np.asarray

@@ -266,6 +266,19 @@ def encode_tags(tags, classes=None):
     return classes, np.array([place[tag] for tag in flat], np.int64), scheme
 
 
+def same_scheme(tags, scheme):
+    """Tags as BIO; an error if only one side, they or a fitted model, thinks in spans."""
+    own = detect_scheme(tag for sentence in tags for tag in sentence)
+    plain = ("plain", "IO")
+    any_tag = any(tag != "O" for sentence in tags for tag in sentence)
+    if any_tag and (own in plain or scheme in plain) and own != scheme:
+        raise ValueError(
+            f"The tags in y are in the scheme {own!r}, those of the fitted tagger in "
+            f"{scheme!r}; bring both to the same one."
+        )
+    return [to_bio(sentence, own) for sentence in tags]
+
+
 def entity_types(tags, scheme):
     """Sorted types of entities that tags stand for."""
     found = {tag if scheme == "plain" else tag[2:] for tag in map(str, tags)}

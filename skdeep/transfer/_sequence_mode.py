@@ -13,13 +13,12 @@ from skdeep.transfer._sentences import (
     Tokens,
     check_sentences,
     check_tags,
-    detect_scheme,
     encode_tags,
     entity_types,
     forbidden_moves,
     from_bio,
+    same_scheme,
     split_rows,
-    to_bio,
 )
 from skdeep.transfer._settings import setting
 from skdeep.transfer._tagger import SequenceTagger
@@ -68,7 +67,7 @@ def fit_sequence(est, source, X, y, *, X_unlabeled=None):
     check_expected(est, np.array(found), est._named)
     X = tokens.sentences()
     known, scheme = source_classes(source, X, est._named)
-    tags = _same_scheme(tags, scheme)
+    tags = same_scheme(tags, scheme)
     _set_classes(est, known, tags, scheme)
     est.method_ = "finetune" if est.method == "finetune" else "adapter"
     n_labelled = len(X)
@@ -131,6 +130,7 @@ def _make_task(est, tokens, tags, said, n_labelled):
             filled[:n_labelled] = tags[:n_labelled]
             unsure[:first_free] = False
         tags = filled
+    gold[n_labelled:] = said.tags[n_labelled:]  # of the pile only the source knows
     codes = _codes(tags, est.classes_)
     allowed = None
     if unsure.any() or pool:
@@ -140,19 +140,6 @@ def _make_task(est, tokens, tags, said, n_labelled):
         # the source cannot tell "O" from a new class
         allowed[np.ix_(free & outside[codes], ~est.old_class_mask_)] = True
     return Task(tokens, said, gold, codes, allowed)
-
-
-def _same_scheme(tags, scheme):
-    """Tags as BIO, if the source thinks in spans."""
-    own = detect_scheme(tag for sentence in tags for tag in sentence)
-    plain = ("plain", "IO")
-    any_tag = any(tag != "O" for sentence in tags for tag in sentence)
-    if any_tag and (own in plain or scheme in plain) and own != scheme:
-        raise ValueError(
-            f"The tags in y are in the scheme {own!r}, those of `estimator` in "
-            f"{scheme!r}; bring both to the same one."
-        )
-    return [to_bio(sentence, own) for sentence in tags]
 
 
 def _set_classes(est, known, tags, scheme):
@@ -194,6 +181,11 @@ def _set_classes(est, known, tags, scheme):
         raise ValueError(
             "source_signal='gold' needs the true old tags, and y has tags of new types "
             "only; choose 'hard', 'proba' or 'logits'."
+        )
+    if est.source_signal == "gold" and "O" not in known and len(est.new_classes_):
+        raise ValueError(
+            "source_signal='gold' says 'O' where a tag is new, but `estimator` does not "
+            "know the tag 'O'; choose 'hard', 'proba' or 'logits'."
         )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from scipy.special import log_softmax, softmax
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
 from skdeep.transfer._source_kinds import network_of, unwrap
@@ -111,9 +112,12 @@ def _answer(estimator, X, classes):
     signal = find_signal(estimator)
     if signal == "forward":
         answer = outputs(estimator, X)
-        if isinstance(_last_layer(estimator), torch.nn.Softmax):
+        last = _last_layer(estimator)
+        if isinstance(last, torch.nn.Sigmoid):
+            return _of_two(answer, classes, signal), True
+        if isinstance(last, torch.nn.Softmax):
             return _checked(answer.astype(np.float64), classes, signal), True
-        return log_softmax(_columns(answer, classes), axis=1), False
+        return log_softmax(_columns(answer, classes, signal), axis=1), False
     X = as_source_input(estimator, X)
     answer = getattr(estimator, signal)(X)
     if signal == "predict":
@@ -125,15 +129,15 @@ def _answer(estimator, X, classes):
         )
     answer = np.asarray(answer, dtype=np.float64)
     if signal == "predict_proba":
-        if answer.ndim == 1 or answer.shape[1] == 1 < len(classes):
-            answer = np.column_stack([1 - answer.ravel(), answer.ravel()])
-        return _checked(answer, classes, signal), True
+        if (np.abs(answer - 0.5) > 0.5 + LEAST_PROBA).any():  # NaN is reported later
+            return _of_logits(estimator, answer, classes), False
+        return _of_two(answer, classes, signal), True
     inner = unwrap(estimator)
     n_pairs = len(classes) * (len(classes) - 1) // 2
     votes = getattr(inner, "decision_function_shape", None) == "ovo"
     if votes and answer.ndim == 2 and answer.shape[1] == n_pairs:
         return votes_of_pairs(answer, len(classes)), False
-    return _checked(_columns(answer, classes), classes, signal), False
+    return _columns(answer, classes, signal), False
 
 
 def _last_layer(module):
@@ -141,13 +145,32 @@ def _last_layer(module):
     return list(module.modules())[-1]
 
 
-def _columns(answer, classes):
+def _of_two(answer, classes, signal):
+    """Probabilities of two classes from that of the second one."""
+    answer = np.asarray(answer, dtype=np.float64)
+    if answer.ndim == 1 or answer.shape[1] == 1 < len(classes):
+        answer = np.column_stack([1 - answer.ravel(), answer.ravel()])
+    return _checked(answer, classes, signal)
+
+
+def _of_logits(estimator, answer, classes):
+    """Logs of probabilities, where `predict_proba` of a network gives logits."""
+    if network_of(estimator) is None:
+        raise ValueError(
+            f"`predict_proba` of `estimator` ({type(unwrap(estimator)).__name__}) gives "
+            f"numbers from {answer.min():.3g} to {answer.max():.3g}, which are no "
+            "probabilities."
+        )
+    return log_softmax(_columns(answer, classes, "predict_proba"), axis=1)
+
+
+def _columns(answer, classes, signal):
     """Scores of two classes from a single one, which is their difference."""
     answer = np.asarray(answer, dtype=np.float64)
     if answer.ndim == 1 or answer.shape[1] == 1 < len(classes):
         half = answer.reshape(len(answer)) / 2
         answer = np.column_stack([-half, half])
-    return _checked(answer, classes, "forward")
+    return _checked(answer, classes, signal)
 
 
 def _checked(answer, classes, signal):
@@ -206,8 +229,15 @@ def without_tensors(X):
 
 
 def as_source_input(estimator, X):
-    """Rows as the source wants them: networks take dense float32."""
+    """Rows as the source wants them: networks take dense float32.
+
+    What is in front of a network in a pipeline gets tables and sparse rows as they are.
+    """
     if network_of(estimator) is None:
+        return X
+    inner = unwrap(estimator, Pipeline)
+    has_steps = isinstance(inner, Pipeline) and len(inner.steps) > 1
+    if has_steps and (sp.issparse(X) or hasattr(X, "to_numpy")):
         return X
     if sp.issparse(X):
         X = X.toarray()

@@ -16,6 +16,7 @@ from skdeep.transfer._sentences import (
     entity_types,
     forbidden_moves,
     from_bio,
+    same_scheme,
     split_rows,
 )
 from skdeep.transfer._tagger_modules import TaggerNetwork, describe_network
@@ -314,6 +315,9 @@ class SequenceTagger(BaseDeepEstimator):
         rng = check_random_state(self.random_state)
         go_on = self.warm_start and hasattr(self, "module_")
         classes, codes, scheme = encode_tags(tags, self.classes_ if go_on else None)
+        if go_on:  # some tags alone may look like those of another scheme
+            same_scheme(tags, self.scheme_)
+            scheme = self.scheme_
         held = hold_out(
             tokens.lengths, self.early_stopping, self.validation_fraction, rng
         )

@@ -272,7 +272,7 @@ def test_losses_of_pytorch_metric_learning_fit_in():
 
 
 def test_unknown_argument_of_a_base_loss_is_refused_by_name():
-    with pytest.raises(InvalidParameterError, match="supcon.*base_loss_params.*margin"):
+    with pytest.raises(InvalidParameterError, match="base_loss_params.*supcon.*margin"):
         make_base_loss(
             "supcon",
             {"margin": 1},
