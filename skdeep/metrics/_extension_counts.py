@@ -14,6 +14,7 @@ from skdeep.metrics._spans import (
 )
 
 NAMES = ("y_true", "y_pred", "source_pred")
+_EXACT = 2**53  # float64 tells larger integers no longer apart
 
 
 def scores_of_classes(given, old_classes):
@@ -67,12 +68,12 @@ def scores_of_classes(given, old_classes):
 def _encode(given, old_classes):
     """Sorted classes, codes of each array given, and which classes are old."""
     arrays = [
-        values if values is None else column_or_1d(np.asarray(values))
+        values if values is None else column_or_1d(_as_labels(values))
         for values in given
     ]
     check_consistent_length(*arrays)
     names = [*(n for n, a in zip(NAMES, arrays) if a is not None), "old_classes"]
-    parts = [*(a for a in arrays if a is not None), np.asarray(old_classes)]
+    parts = [*(a for a in arrays if a is not None), _as_labels(old_classes)]
     kinds = {name: _kind(part, name) for name, part in zip(names, parts) if len(part)}
     if len(set(kinds.values())) > 1:
         found = ", ".join(f"`{name}` {kind}" for name, kind in kinds.items())
@@ -80,12 +81,32 @@ def _encode(given, old_classes):
             f"Classes must be of one kind, all str or all numbers; {found}."
         )
     parts[-1] = parts[-1] if len(parts[-1]) else parts[0][:0]
+    if np.result_type(*parts).kind == "f" and any(map(_is_large, parts)):
+        parts = [part.astype(object) for part in parts]
     classes, codes = np.unique(np.concatenate(parts), return_inverse=True)
     split = iter(np.split(codes, np.cumsum([len(part) for part in parts])[:-1]))
     coded = [values if values is None else next(split) for values in arrays]
     is_old = np.zeros(len(classes), dtype=bool)
     is_old[next(split)] = True
     return classes.tolist(), coded, is_old
+
+
+def _as_labels(values):
+    """An array of labels, of objects where floats would merge integers of a list."""
+    array = np.asarray(values)
+    is_list = isinstance(values, list | tuple)
+    if is_list and array.dtype.kind == "f" and np.isfinite(array).all():
+        whole = [v for v in values if isinstance(v, int | np.integer)]
+        if any(abs(int(v)) > _EXACT for v in whole):
+            return np.array(values, dtype=object)
+    return array
+
+
+def _is_large(values):
+    """Whether an array holds integers that float64 does not hold exactly."""
+    if values.dtype.kind not in "iu" or not len(values):
+        return False
+    return int(values.max()) > _EXACT or int(values.min()) < -_EXACT
 
 
 def _kind(values, name):

@@ -39,6 +39,7 @@ def compare_extensions(
     *,
     methods=None,
     X_unlabeled=None,
+    classes=None,
     random_state=None,
 ):
     """Extend a model in several ways, and measure what each gains and forgets.
@@ -68,6 +69,10 @@ def compare_extensions(
 
     X_unlabeled : object of length n_unlabeled, default=None
         Rows without a label, for all of them.
+
+    classes : array-like of shape (n_classes,), default=None
+        As in `fit` of `AdapterExtender`: names of the source's outputs, in their order,
+        if it has no ``classes_``, such as a ``torch.nn.Module``.
 
     random_state : int, RandomState instance or None, default=None
         Seeds each extender alike.
@@ -115,12 +120,12 @@ def compare_extensions(
     if not isinstance(seed, (int, np.integer, type(None))):
         seed = int(seed.randint(2**31 - 1))
     fits = {}
-    for name, params in resolve_methods(methods, extender, X, y).items():
+    for name, params in resolve_methods(methods, extender, X, y, classes).items():
         fits[name] = clone(extender).set_params(**{"random_state": seed, **params})
     rows = []
     for name, model in fits.items():
         start = time.process_time()
-        model.fit(X, y, X_unlabeled=X_unlabeled)
+        model.fit(X, y, X_unlabeled=X_unlabeled, classes=classes)
         seconds = time.process_time() - start
         source_pred = model.predict_source(X_test)
         old = old_classes_of(model, y_test)
@@ -132,7 +137,7 @@ def compare_extensions(
     return rows
 
 
-def resolve_methods(methods, extender, X, y):
+def resolve_methods(methods, extender, X, y, classes=None):
     """Parameters of each extender that is to be compared, by name.
 
     Parameters
@@ -145,6 +150,9 @@ def resolve_methods(methods, extender, X, y):
 
     X, y : object
         New data.
+
+    classes : array-like or None, default=None
+        Names of the source's outputs, if it does not tell them.
 
     Returns
     -------
@@ -162,7 +170,7 @@ def resolve_methods(methods, extender, X, y):
         return {name: {"method": name} for name in methods}
     if resolve_mode(extender, X, y) == "sequence":
         return TAGGER_METHODS
-    known = set(source_classes(extender.estimator).tolist())
+    known = set(source_classes(extender.estimator, classes).tolist())
     if known.isdisjoint(np.asarray(y).tolist()):
         return {
             name: {"new_annotation": "new_only", **params}

@@ -1,5 +1,7 @@
 """Old and new classes side by side, and what a row of each of them counts."""
 
+from numbers import Real
+
 import numpy as np
 
 from skdeep.exceptions import InvalidParameterError
@@ -142,6 +144,12 @@ def class_factors(class_weight, classes, codes):
             raise InvalidParameterError(
                 f"`class_weight` names {label!r}, which is no class. The classes are "
                 f"{classes.tolist()}."
+            )
+        is_number = isinstance(factor, Real) and not isinstance(factor, bool)
+        if not is_number or not 0 <= factor < np.inf:
+            raise InvalidParameterError(
+                f"`class_weight` gives the class {label!r} the weight {factor!r}; it "
+                "must be a finite number of at least 0."
             )
         factors[known[label]] = factor
     return factors

@@ -205,6 +205,23 @@ def test_labels_may_be_numbers_arrays_or_series():
     assert as_series == expected
 
 
+def test_large_integers_stay_different_classes():
+    true = np.array([0, 2**63 + 3, 2**63 + 4], dtype=np.uint64)
+    for convert in (np.array, list, lambda y: [int(label) for label in y]):
+        for old in ([0], [0, -5], np.array([0]), [0.0], [0, -(2**60)]):
+            scores = extension_scores(convert(true), convert(true[[0, 2, 1]]), old)
+            assert (scores["old"], scores["new"], scores["n_new"]) == (1, 0, 2)
+            assert list(scores["per_class"]) == true.tolist()
+    # of one list, too, numpy makes floats
+    signed = [-1, 2**63 + 3, 2**63 + 4]
+    scores = extension_scores(signed, [-1, 2**63 + 4, 2**63 + 3], [-1])
+    assert (scores["old"], scores["new"]) == (1, 0)
+    below = np.array([-(2**60), 1 - 2**60])
+    assert extension_scores(below, below[::-1], [0.5])["new"] == 0
+    halves = extension_scores([0.5, 1.0, 2.0], [0.5, 1.0, 1.0], np.array([1, 2]))
+    assert (halves["old"], halves["new"]) == (0.5, 1)
+
+
 def test_report_asks_the_model_and_its_source():
     X = np.array([[0.0], [0.5], [1.5], [1.9], [2.5], [3.0]])
     y = ["ant", "ant", "bee", "cow", "cow", "bee"]
@@ -276,3 +293,5 @@ def test_wrong_arguments_of_extension_scores_are_refused():
             extension_scores([["O", "B-x"]], [["O", tag]], ["x"])
     with pytest.raises(ValueError, match="NaN"):
         extension_scores([0.0, np.nan], [0, 1], [0])
+    with pytest.raises(ValueError, match="NaN"):
+        extension_scores([2**60, np.nan], [0, 1], [0])

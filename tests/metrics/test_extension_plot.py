@@ -99,6 +99,14 @@ def test_predictions_and_models_are_scored():
     by_models = ExtensionDisplay.from_estimators(models, np.zeros((4, 1)), y_true)
     assert_allclose(by_models.old, display.old)
     assert_allclose(by_models.source_old, display.source_old)
+    by_model = ExtensionDisplay.from_estimator(
+        models["first"], np.zeros((4, 1)), y_true, name="mine", ax=ax, kind="dots"
+    )
+    assert by_model.names == ["Fixed"]
+    assert by_model.ax_ is ax
+    assert ax.get_title(loc="left") == "mine"
+    assert_allclose(by_model.old, display.old[:1])
+    assert_allclose(by_model.new, display.new[:1])
 
 
 def test_wrong_arguments_of_the_picture_are_refused():

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from extension_data import fitted_source, four_blobs, quick_extender
+from extension_data import fitted_source, four_blobs, quick_extender, small_network
 
-from skdeep.metrics import extension_scores
+from skdeep.metrics import extension_report, extension_scores
 from skdeep.transfer import AdapterExtender, compare_extensions
 
 
@@ -86,6 +86,23 @@ def test_a_seed_may_come_from_a_generator(problem):
         for _ in range(2)
     )
     assert one["all"] == other["all"]
+
+
+@pytest.mark.parametrize("methods", [["stacking"], None])
+def test_a_bare_network_is_compared_if_its_outputs_are_named(methods, problem):
+    network = small_network().eval()
+    extender = AdapterExtender(network, max_epochs=1, device="cpu")
+    rows = compare(problem, extender, methods=methods, classes=[0, 1])
+    assert [row["name"] for row in rows][:2] == [
+        "source",
+        "stacking" if methods else "fine-tuning",
+    ]
+    model = AdapterExtender(network, method="stacking", device="cpu", random_state=0)
+    model.fit(problem.X_new, problem.y_new, classes=[0, 1])
+    report = extension_report(model, problem.X_test, problem.y_test)
+    assert rows[0]["old"] == report["source_old"]
+    with pytest.raises(ValueError, match="Pass `classes=` to fit"):
+        compare(problem, extender, methods=methods)
 
 
 def test_no_method_or_a_text_is_refused(problem):

@@ -1,5 +1,6 @@
 """What the extender refuses or warns of, and with which words."""
 
+import re
 import warnings
 
 import numpy as np
@@ -239,6 +240,23 @@ def test_bad_class_weights_are_refused(source, problem):
         problem.y_new,
         "`class_weight` names 9, which is no class",
         class_weight={9: 1.0},
+        error=InvalidParameterError,
+    )
+
+
+@pytest.mark.parametrize("prefit", [True, False])
+@pytest.mark.parametrize(
+    "weight", [-1.0, np.nan, np.inf, None, True, np.True_, "2", [1.0], np.float32(-1)]
+)
+def test_class_weights_that_are_no_weights_are_refused(weight, prefit, source, problem):
+    refused(
+        source if prefit else LogisticRegression(),
+        problem.X_new,
+        problem.y_new,
+        "`class_weight` gives the class 2 the weight",
+        f"{re.escape(repr(weight))}; it must be a finite number of at least 0",
+        class_weight={0: np.float32(0.5), 1: np.int64(2), 2: weight},
+        prefit=prefit,
         error=InvalidParameterError,
     )
 

@@ -115,7 +115,10 @@ def test_tags_of_a_source_without_classes_can_be_named():
 WRONG_SOURCES = {
     "too few sentences": (lambda tags: tags[:-1], "17 lists of tags for 18"),
     "too few tags": (lambda tags: [tags[0][:-1], *tags[1:]], "4 tags.*5 tokens.*0"),
-    "odd tags": (lambda tags: [["LOC"] * 5, *tags[1:]], "'LOC'"),
+    "odd tags": (lambda tags: [["LOC"] * 5, *tags[1:]], "'[LB]OC'"),
+    "nothing": (lambda tags: None, "list of tags.*got NoneType for sentences 0 to 17"),
+    "no tags": (lambda tags: [*tags[:2], None, *tags[3:]], "got None for sentence 2"),
+    "a text": (lambda tags: [tags[0], "OOOO", *tags[2:]], "got 'OOOO' for sentence 1"),
 }
 
 
@@ -128,8 +131,50 @@ def test_wrong_answers_of_a_source_are_refused(row, monkeypatch):
         def predict(self, X):
             return spoil(super().predict(X))
 
-    extender = quick_extender(Wrong())
-    with pytest.raises(ValueError, match=words):
+    class Named(Wrong):
+        classes_ = ["O", "B-book", "B-album"]
+
+    for source in (Wrong(), Named()):
+        extender = quick_extender(source, mode="sequence")
+        with pytest.raises(ValueError, match=words):
+            extender.fit(X_NEW, Y_NEW)
+
+
+WRONG_MARGINALS = {
+    "nothing": (lambda parts: None, "got NoneType for sentences 0 to 17"),
+    "too few": (lambda parts: parts[:-1], "tells of 17 sentences.*18.*sentence 17"),
+    "none of one": (
+        lambda parts: [*parts[:2], None, *parts[3:]],
+        "4 tokens of sentence 2; got None",
+    ),
+    "too short": (
+        lambda parts: [parts[0], parts[1][:-1], *parts[2:]],
+        "4 tokens of sentence 1; got 3 rows",
+    ),
+    # as many rows in all as there are tokens
+    "shifted": (
+        lambda parts: [parts[0][:-1], [*parts[1], parts[0][-1]], *parts[2:]],
+        "5 tokens of sentence 0; got 4 rows",
+    ),
+    "rows of none": (
+        lambda parts: [parts[0], [None] * 4, *parts[2:]],
+        "wrong about sentence 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", [WithDicts, WithArrays])
+@pytest.mark.parametrize("row", WRONG_MARGINALS)
+def test_marginals_that_do_not_fit_the_tags_are_refused(row, kind, monkeypatch):
+    forbid_training(monkeypatch)
+    spoil, words = WRONG_MARGINALS[row]
+
+    class Wrong(kind):
+        def predict_marginals(self, X):
+            return spoil(super().predict_marginals(X))
+
+    extender = quick_extender(Wrong(), source_signal="proba")
+    with pytest.raises(ValueError, match=f"`predict_marginals`.*{words}"):
         extender.fit(X_NEW, Y_NEW)
 
 

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from refusals import assert_refused, forbid_training
 from tagging_data import X_OLD, Y_OLD, quick_extender, quick_tagger
@@ -56,6 +57,39 @@ def test_line_that_is_no_vector_is_refused_by_its_number(tmp_path):
     path = text_file(tmp_path, "dune 1 2\nkind 1 two\n")
     with pytest.raises(ValueError, match=r"line 2 of .*vectors.txt.*'kind 1 two"):
         read_vectors(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a b 1 2\nplay 3 4\n", {"a b": [1, 2], "play": [3, 4]}),
+        ("play 3 4\nat 7 1 2\n. . . 5 6\n", {"at 7": [1, 2], ". . .": [5, 6]}),
+        ("2 2\nat 7 1 2\nplay 3 4\n", {"at 7": [1, 2], "play": [3, 4]}),
+        ("7 1 2\n8 3 4\n", {"7": [1, 2], "8": [3, 4]}),
+        ("a 1\nb c 2\n\n", {"a": [1], "b c": [2]}),
+    ],
+)
+def test_words_of_a_text_file_may_hold_spaces(content, expected, tmp_path):
+    path = text_file(tmp_path, content)
+    vectors = read_vectors(path)
+    assert "" not in vectors
+    assert {word: vectors[word].tolist() for word in expected} == expected
+    assert WordVectors(path).n_dimensions == len(next(iter(expected.values())))
+
+
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [
+        ("play\t1\t2\nrate\t3\t4\n", 1),
+        ("2 2\nplay\t1\t2\n", 2),
+        ("play 1 2\nrate\n", 2),
+        ("play 1 2\nrate 3\n", 2),
+    ],
+)
+def test_lines_without_numbers_are_refused_by_file_and_line(content, number, tmp_path):
+    tagger = quick_tagger(word_vectors=text_file(tmp_path, content))
+    words = f"`word_vectors`: line {number} of .*vectors.txt is not a word and its"
+    assert_refused(tagger, lambda: tagger.fit(X_OLD, Y_OLD), words, error=ValueError)
 
 
 @pytest.mark.parametrize("kind", ["dict", "keyed", "path", "text"])
@@ -117,6 +151,8 @@ def test_vectors_are_refused_by_save_with_the_way_out(tmp_path):
         ({"play": "text"}, "must map words to 1-d arrays"),
         ({"play": []}, "must map words to 1-d arrays"),
         ([[1.0, 2.0]], "must map words to 1-d arrays"),
+        ({"play": [[1.0], [2.0, 3.0]]}, "must map words to 1-d arrays"),
+        (torch.zeros(2, 2, requires_grad=True), "must map words to 1-d arrays"),
         ("no such file", "'no such file' cannot be read.*No such file"),
         (pathlib.Path("no such file"), "'no such file' cannot be read"),
         (pathlib.Path("/"), "'/' cannot be read"),
@@ -136,13 +172,37 @@ def test_wrong_sources_are_refused_before_any_training(wrong, words, monkeypatch
 
 @pytest.mark.parametrize(
     "vector",
-    [[1.0], [1.0, 2.0, 3.0], [1.0, np.nan], [1.0, np.inf], ["a", "b"], None, 3.0],
+    [
+        *([1.0], [1.0, 2.0, 3.0], [1.0, np.nan], [1.0, np.inf], ["a", "b"], None, 3.0),
+        torch.zeros(2, requires_grad=True),
+    ],
 )
 def test_wrong_vectors_are_refused_with_the_word(vector, monkeypatch):
     forbid_training(monkeypatch)
     tagger = quick_tagger(word_vectors={"first": [0.0, 1.0], "Dune": vector})
     assert_refused(
         tagger, lambda: tagger.fit(X_OLD, Y_OLD), "word_vectors", "'Dune'.*2 finite"
+    )
+
+
+def test_vectors_that_require_a_gradient_are_to_be_detached():
+    vectors = WordVectors({"Dune": torch.ones(2, requires_grad=True)})
+    with pytest.raises(ValueError, match=r"'Dune'.*give `tensor.detach\(\)`"):
+        vectors(["Dune"])
+    vectors = WordVectors({"Dune": torch.ones(2)})
+    assert vectors(["Dune"]).tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("size", ["x", 0, -2, 2.0, True])
+def test_wrong_sizes_of_vectors_are_refused(size):
+    keyed = Keyed()
+    keyed.vector_size = size
+    tagger = quick_tagger(word_vectors=keyed)
+    assert_refused(
+        tagger,
+        lambda: tagger.fit(X_OLD, Y_OLD),
+        f"`word_vectors` must have an int .*`vector_size`; got {size!r}",
+        error=InvalidParameterError,
     )
 
 

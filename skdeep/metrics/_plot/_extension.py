@@ -73,6 +73,33 @@ class ExtensionDisplay:
         return self.source_old - self.old
 
     @classmethod
+    def from_estimator(cls, estimator, X, y, **kwargs):
+        """Score one extended model, which is named by its class, then draw.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted model, as in `extension_report`.
+
+        X : array-like, or list of list of str
+            Samples, or the tokens of sentences.
+
+        y : array-like of shape (n_samples,) or list of list of str
+            Their classes or tags, old and new.
+
+        **kwargs : dict
+            Passed to :meth:`from_estimators`.
+
+        Returns
+        -------
+        display : ExtensionDisplay
+            The picture.
+        """
+        return cls.from_estimators(
+            {type(estimator).__name__: estimator}, X, y, **kwargs
+        )
+
+    @classmethod
     def from_estimators(cls, estimators, X, y, *, name=None, ax=None, **kwargs):
         """Score extended models, then draw.
 
