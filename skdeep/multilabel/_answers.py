@@ -315,6 +315,9 @@ class ChainAnswersMixin:
 
     def _inference(self, generator=None, module=None, threshold=None):
         """What answers, as the parameters have it now."""
+        for name in ("decision", *_SWITCHES):
+            rules = self._parameter_constraints[name]
+            check_param(name, getattr(self, name), rules, owner=type(self).__name__)
         if threshold is None:
             threshold = self.threshold_ if self.threshold == "auto" else self.threshold
         chained = self.order is not None

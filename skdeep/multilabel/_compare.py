@@ -1,8 +1,10 @@
 """All orders of the labels side by side, with the same network and budget."""
 
 import time
+from numbers import Integral
 
 from sklearn.base import clone
+from sklearn.utils import check_consistent_length, check_random_state
 
 from skdeep.metrics import ndcg_at_k_score, precision_at_k_score
 from skdeep.multilabel._chain import DynamicChainClassifier
@@ -10,6 +12,7 @@ from skdeep.multilabel._labels import indicator_matrix
 from skdeep.multilabel._orders import ORDERS
 from skdeep.multilabel._tuning import example_f1
 
+_OF_ANY_ORDER = ("permutation", "mixed")  # values of `training`
 RANKING_METRICS = {
     "P@1": (precision_at_k_score, 1),
     "P@3": (precision_at_k_score, 3),
@@ -43,7 +46,9 @@ def compare_orders(
         Values of the parameter `order`; None is the network without a chain.
 
     estimator : DynamicChainClassifier or None, default=None
-        All its other parameters hold for each order; None takes the defaults.
+        All its other parameters hold for each order, but that orders which are given
+        are learned by ``training="permutation"`` where its own is for "dynamic" alone.
+        None takes the defaults.
 
     random_state : int, RandomState instance or None, default=0
         Seeds each fit alike.
@@ -71,10 +76,22 @@ def compare_orders(
     """
     estimator = DynamicChainClassifier() if estimator is None else estimator
     truth = indicator_matrix(Y_test).toarray() > 0
+    check_consistent_length(X_test, truth)
+    n_labels = indicator_matrix(Y).shape[1]
+    if truth.shape[1] != n_labels:
+        raise ValueError(
+            f"Y_test has {truth.shape[1]} labels, but Y has {n_labels}; give both the "
+            "same columns."
+        )
+    if not isinstance(random_state, Integral):  # one seed for all fits
+        random_state = check_random_state(random_state).randint(2**31 - 1)
     rows = []
-    for order in orders:
+    for order in [orders] if isinstance(orders, str) else orders:
         start = time.process_time()
         chain = clone(estimator).set_params(order=order, random_state=random_state)
+        is_given = not (isinstance(order, str) and order == "dynamic")
+        if is_given and estimator.training not in _OF_ANY_ORDER:
+            chain.set_params(training="permutation")
         chain.fit(X, Y)
         sets = indicator_matrix(chain.predict(X_test)).toarray() > 0
         scores = chain.predict_proba(X_test)

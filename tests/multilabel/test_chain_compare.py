@@ -1,11 +1,14 @@
 """The comparison of all orders in one call."""
 
+import copy
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.metrics import f1_score
 from tiny_chains import few_rows, small
 
+from skdeep.exceptions import InvalidParameterError
 from skdeep.metrics import ndcg_at_k_score, precision_at_k_score
 from skdeep.multilabel import compare_orders
 
@@ -66,3 +69,37 @@ def test_orders_of_any_kind_and_the_network_without_a_chain_may_be_asked(parts):
     for one, other in zip(dense, sparse):
         assert one["example F1"] == other["example F1"]
     assert not hasattr(estimator, "module_")
+
+
+def test_orders_that_are_given_are_learned_whatever_the_dynamic_one_is_by(parts):
+    estimator = small(max_epochs=1, training="reinforce")
+    rows = compare_orders(*parts, orders=("rare", "dynamic"), estimator=estimator)
+    assert [row["order"] for row in rows] == ["rare", "dynamic"]
+
+
+def test_a_generator_seeds_all_fits_alike(parts):
+    rng = np.random.RandomState(3)
+    how = {"estimator": small(max_epochs=1), "random_state": rng}
+    one, other = compare_orders(*parts, orders=("rare", "rare"), **how)
+    del one["seconds"], other["seconds"]
+    assert one == other
+
+
+def test_a_name_is_one_order_and_other_test_sets_are_refused(parts):
+    X, Y, X_test, Y_test = parts
+    how = {"orders": "rare", "estimator": small(max_epochs=1)}
+    (row,) = compare_orders(*parts, **how)
+    assert row["order"] == "rare"
+    with pytest.raises(ValueError, match="Y_test has 2 labels, but Y has"):
+        compare_orders(X, Y, X_test, Y_test[:, :2], **how)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        compare_orders(X, Y, X_test[:3], Y_test, **how)
+
+
+def test_parameters_set_after_the_fit_are_checked(parts):
+    X, Y, X_test, _ = parts
+    chain = small(max_epochs=1).fit(X, Y)
+    for wrong in ({"decision": "best"}, {"beam_size": 0}, {"threshold": 5.0}):
+        changed = copy.copy(chain).set_params(**wrong)
+        with pytest.raises(InvalidParameterError, match=next(iter(wrong))):
+            changed.predict(X_test)
