@@ -175,6 +175,8 @@ def rounded(cell, n_digits=3):
         if "." not in cell:
             return cell
         number = float(f"{float(cell):.{n_digits}g}")
+        if abs(number) < 1e-12:  # rounding
+            return "0"
         return f"{number:.0f}" if abs(number) >= 10**n_digits else f"{number:g}"
     except ValueError:
         return cell
