@@ -151,8 +151,9 @@ class InputLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_features, n_outputs))
         self.bias = nn.Parameter(torch.empty(n_outputs))
         self.projection_scale = projection_scale
+        self.init_weights()
 
-    def init_weights(self, generator):
+    def init_weights(self, generator=None):
         """Draw the weights."""
         if self.projection_scale is not None:
             std = self.projection_scale * self.weight.shape[1] ** -0.5

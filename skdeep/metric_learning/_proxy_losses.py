@@ -28,8 +28,9 @@ class ProxyLoss(nn.Module):
     def __init__(self, n_classes, n_components):
         super().__init__()
         self.proxies = nn.Parameter(torch.empty(n_classes, n_components))
+        self.init_weights()
 
-    def init_weights(self, generator):
+    def init_weights(self, generator=None):
         """Draw directions uniformly."""
         nn.init.normal_(self.proxies, generator=generator)
 

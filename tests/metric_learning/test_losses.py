@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 from skdeep.exceptions import InvalidParameterError
 from skdeep.metric_learning import (
+    ArcFaceLoss,
     RecallAtKLoss,
     SmoothAPLoss,
     SupConLoss,
@@ -18,6 +19,7 @@ from skdeep.metric_learning import (
 )
 from skdeep.metric_learning._losses import BASE_LOSSES, MetricLoss, make_base_loss
 from skdeep.metric_learning._pair_losses import PairLoss
+from skdeep.nn import MLP
 
 ORACLES = pathlib.Path(__file__).parents[1] / "data" / "tcm"
 PAIR_LOSSES = [name for name, loss in BASE_LOSSES.items() if issubclass(loss, PairLoss)]
@@ -280,3 +282,18 @@ def test_unknown_argument_of_a_base_loss_is_refused_by_name():
             n_components=2,
             generator=torch.Generator(),
         )
+
+
+def test_modules_made_by_hand_draw_their_weights_like_those_of_torch():
+    def make():
+        torch.manual_seed(0)
+        return ArcFaceLoss(7, 300), MLP(300, (200,), 100)
+
+    (loss, network), (same_loss, same_network) = make(), make()
+    state = network.state_dict()
+    assert_allclose(loss.proxies.std().item(), 1, atol=0.1)
+    bound = 300**-0.5
+    assert 0.9 * bound < state["first.weight"].abs().max() <= bound
+    assert torch.equal(loss.proxies, same_loss.proxies)
+    for name, value in same_network.state_dict().items():
+        assert torch.equal(state[name], value)
