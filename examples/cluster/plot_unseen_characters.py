@@ -22,7 +22,7 @@ from skdeep.datasets import load_omniglot100
 from skdeep.model_selection import CrossFitTransformer
 
 data = load_omniglot100(split="train", flatten=False)
-X, y = data.data, data.target
+X, y = data.data[:, None], data.target  # images have one channel
 X_new, y_new = load_omniglot100(split="test", return_X_y=True, flatten=False)
 alphabet = [name.split("/")[0] for name in data.target_names[y]]
 
@@ -37,7 +37,7 @@ embedder = TCMEmbedder(
 )
 folds = list(GroupKFold(2).split(X, y, alphabet))
 crossfit = CrossFitTransformer(embedder, cv=folds)
-crossed, new = crossfit.fit_transform(X, y), crossfit.transform(X_new)
+crossed, new = crossfit.fit_transform(X, y), crossfit.transform(X_new[:, None])
 clusterer = HiLanderClusterer(random_state=0).fit(crossed, y)
 
 # %%
@@ -128,4 +128,4 @@ for params, score in zip(
     search.cv_results_["params"], search.cv_results_["mean_test_score"]
 ):
     print(params, f"{score:.3f}")
-print(f"new alphabets: BCubed {search.score(X_new, y_new):.3f}")
+print(f"new alphabets: BCubed {search.score(X_new[:, None], y_new):.3f}")

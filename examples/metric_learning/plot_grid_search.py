@@ -20,6 +20,7 @@ from skdeep.metrics import consistency_constrained_refit, neg_opis, recall_at_1
 from skdeep.model_selection import ClassDisjointKFold
 
 X_train, y_train = load_omniglot100(split="train", return_X_y=True, flatten=False)
+X_train = X_train[:, None]  # one channel
 embedder = TCMEmbedder(
     neg_margin=0.5,
     tcm_neg_weight=0.1,
@@ -72,6 +73,7 @@ from sklearn.base import clone
 from skdeep.metrics import opis_score, recall_at_k_score
 
 X_test, y_test = load_omniglot100(split="test", return_X_y=True, flatten=False)
+X_test = X_test[:, None]
 results = search.cv_results_
 is_plain = results["param_tcm_weight"] == 0
 best = np.where(is_plain, results["mean_test_recall_at_1"], 0).argmax()

@@ -16,6 +16,7 @@ from skdeep.datasets import class_disjoint_split, load_omniglot100
 from skdeep.metric_learning import TCMEmbedder
 
 X, y = load_omniglot100(split="train", return_X_y=True, flatten=False)
+X = X[:, None]  # one channel
 fit, kept = class_disjoint_split(y, test_classes=12, random_state=0)
 embedder = TCMEmbedder(
     tcm_weight=1,
@@ -34,7 +35,7 @@ embedder = TCMEmbedder(
 # drawings, and those of 20 Balinese characters, which are to be called unknown.
 
 data = load_omniglot100(split="test", flatten=False)
-images, is_greek = data.data, data.alphabet == "Greek"
+images, is_greek = data.data[:, None], data.alphabet == "Greek"
 in_gallery = is_greek & (np.arange(len(images)) % 20 < 5)
 gallery = images[in_gallery], data.target[in_gallery]
 queries, truth = images[~in_gallery], data.target[~in_gallery]

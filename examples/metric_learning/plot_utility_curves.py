@@ -16,7 +16,7 @@ from skdeep.datasets import load_omniglot100
 
 train = load_omniglot100(split="train", flatten=False)
 test = load_omniglot100(split="test", flatten=False)
-X_train, X_test = train.data, test.data
+X_train, X_test = train.data[:, None], test.data[:, None]  # one channel
 print(X_train.shape, ", ".join(sorted(set(train.alphabet))))
 print(X_test.shape, ", ".join(sorted(set(test.alphabet))))
 

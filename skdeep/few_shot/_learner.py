@@ -56,8 +56,8 @@ class SemiSupervisedMetaLearner(
         are trained as classifiers of the known classes, with a softmax over cosines.
 
     image_shape : tuple of int or None, default=None
-        (channels, height, width) of the images that rows hold. Not needed if X has three
-        or four dimensions, or for "conv4" and square grey images.
+        (channels, height, width) of the images that rows hold. Not needed if X has four
+        dimensions, or for "conv4" and square grey images.
 
     n_components : int, default=128
         Size of the features of "mlp" and "conv4".
@@ -446,7 +446,7 @@ class SemiSupervisedMetaLearner(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or array of \
                 shape (n_samples, channels, height, width)
-            Rows of many classes. Grey images may have no axis of channels.
+            Rows of many classes.
 
         y : array-like of shape (n_samples,)
             Their classes. Rows with `unlabeled_label` are only used as a pile when the

@@ -390,9 +390,8 @@ class TCMEmbedder(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or array \
                 of shape (n_samples, channels, height, width)
-            Training samples: rows, or images, of which grey ones may have no axis of
-            channels. Sparse rows stay sparse in "mlp" and "identity", and are made dense
-            one batch at a time for other networks.
+            Training samples: rows, or images. Sparse rows stay sparse in "mlp" and
+            "identity", and are made dense one batch at a time for other networks.
 
         y : array-like of shape (n_samples,)
             Their classes: integers, booleans or strings.

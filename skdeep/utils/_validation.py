@@ -61,7 +61,7 @@ def flatten_images(X):
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+    X : array-like of shape (n_samples, n_features) or \
             (n_samples, channels, height, width)
         Rows pass through untouched.
 
@@ -75,13 +75,11 @@ def flatten_images(X):
     shape = getattr(X, "shape", None)
     if shape is None or len(shape) < 3:
         return X, None
-    if len(shape) == 3:  # grey images
-        return X.reshape(shape[0], -1), (1, int(shape[1]), int(shape[2]))
     if len(shape) != 4:
         raise ValueError(
             f"Found array with dim {len(shape)}; give X as rows of shape (n_samples, "
-            "n_features) or as images of shape (n_samples, height, width) or "
-            "(n_samples, channels, height, width)."
+            "n_features) or as images of shape (n_samples, channels, height, width): "
+            "X[:, None] gives grey images their channel."
         )
     if shape[3] in (1, 3, 4) and min(shape[1], shape[2]) >= _LEAST_SIDE:
         warnings.warn(
