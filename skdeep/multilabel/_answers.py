@@ -5,13 +5,18 @@ from numbers import Integral
 import numpy as np
 import scipy.sparse as sp
 import torch
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.base import use_one_thread_after_fork
 from skdeep.exceptions import InvalidParameterError
 from skdeep.multilabel._inference import Inference
-from skdeep.multilabel._labels import indicator_matrix
+from skdeep.multilabel._labels import (
+    check_label_names,
+    indicator_matrix,
+    names_of_columns,
+)
 from skdeep.multilabel._set_proba import log_set_proba
 from skdeep.utils._params import Interval, check_param
 from skdeep.utils._torch import make_generator
@@ -31,6 +36,12 @@ _SWITCHES = (
 
 class ChainAnswersMixin:
     """Sets, scores, orders and samples, all from one trained ensemble."""
+
+    @property
+    def threshold_(self):
+        """Cut that was tuned for the scores of `proba`; 0.5 if none was."""
+        kind = self.proba if self._order is not None else "head"
+        return self._thresholds.get(kind, 0.5)
 
     def predict(self, X):
         """Find the set of labels of each row.
@@ -70,6 +81,32 @@ class ChainAnswersMixin:
             the probabilities of the classes.
         """
         return self._ask(X, Inference.scores)
+
+    def score(self, X, y, sample_weight=None):
+        """Share of rows whose set is right, or accuracy for a 1-d target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        y : {array-like, sparse matrix} of shape (n_samples, n_labels), or array-like \
+                of shape (n_samples,)
+            True targets.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+        """
+        check_is_fitted(self)
+        if self._single:
+            return super().score(X, y, sample_weight)
+        Y = self._check_sets(X, y)
+        right = (indicator_matrix(self.predict(X)) != Y).sum(1) == 0
+        return accuracy_score(np.ones_like(right), right, sample_weight=sample_weight)
 
     def decision_function(self, X):
         """Logits of `predict_proba`.
@@ -227,13 +264,7 @@ class ChainAnswersMixin:
         """
         self._check_chained("log_set_proba")
         X = self._check_rows(X)
-        Y = indicator_matrix(y)
-        check_consistent_length(X, Y)
-        if Y.shape[1] != self.n_labels_:
-            raise ValueError(
-                f"y has {Y.shape[1]} labels, but {type(self).__name__} was fitted on "
-                f"{self.n_labels_}."
-            )
+        Y = self._check_sets(X, y)
         inference = self._inference(self._generator(random_state))
         with torch.inference_mode():
             return log_set_proba(inference, X, Y)
@@ -243,7 +274,7 @@ class ChainAnswersMixin:
 
         Parameters
         ----------
-        decision : {"greedy", "beam", "marginal", "f1"}
+        decision : {"beam", "chain", "greedy", "marginal", "f1"}
             The new value of the parameter `decision`.
 
         **switches : dict
@@ -265,14 +296,35 @@ class ChainAnswersMixin:
         for name, value in switches.items():
             rules = self._parameter_constraints[name]
             check_param(name, value, rules, owner=type(self).__name__)
-        return self.set_params(**switches)
+        before = {name: getattr(self, name) for name in switches}
+        self.set_params(**switches)
+        try:
+            if hasattr(self, "module_"):
+                self._limits()
+        except InvalidParameterError:
+            self.set_params(**before)
+            raise
+        return self
 
     def _check_chained(self, name):
         check_is_fitted(self)
-        if self.order is None:
+        if self._order is None:
             raise InvalidParameterError(
-                f"`{name}` needs a chain, but order=None is the network without one."
+                f"`{name}` needs a chain, but the fit had order=None, the network "
+                "without one."
             )
+
+    def _check_sets(self, X, y):
+        """Sets beside rows as a CSR matrix, with the labels of the fit."""
+        Y = indicator_matrix(y)
+        check_consistent_length(X, Y)
+        if Y.shape[1] != self.n_labels_:
+            raise ValueError(
+                f"y has {Y.shape[1]} labels, but {type(self).__name__} was fitted on "
+                f"{self.n_labels_}."
+            )
+        check_label_names(self, names_of_columns(y))
+        return Y
 
     def _check_rows(self, X):
         check_is_fitted(self)
@@ -320,7 +372,7 @@ class ChainAnswersMixin:
             check_param(name, getattr(self, name), rules, owner=type(self).__name__)
         if threshold is None:
             threshold = self.threshold_ if self.threshold == "auto" else self.threshold
-        chained = self.order is not None
+        chained = self._order is not None
         head_only = (0.0, 0.0, 1.0, 0.0)
         return Inference(
             self.module_ if module is None else module,

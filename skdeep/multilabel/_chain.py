@@ -1,28 +1,25 @@
 """The classifier: encode the target, solve the first look, train the chains."""
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 
 from skdeep.base import BaseDeepEstimator, all_or_nothing
 from skdeep.exceptions import InvalidParameterError
 from skdeep.multilabel._answers import ChainAnswersMixin
 from skdeep.multilabel._batches import LabelSetBatches
+from skdeep.multilabel._entry import enter_data
 from skdeep.multilabel._first_look import solve_first_look
-from skdeep.multilabel._labels import encode_label_sets
 from skdeep.multilabel._modules import make_chains, takes_sparse
 from skdeep.multilabel._objectives import ChainLoss
 from skdeep.multilabel._setup import (
     CONSTRAINTS,
     check_combinations,
-    describe_labels,
     hold_out,
     loss_settings,
     resolve_batch_size,
     resolve_objectives,
-    settle_order,
     start_chains,
     stops_early,
 )
@@ -34,10 +31,9 @@ from skdeep.multilabel._tuning import (
 )
 from skdeep.nn import seed_dropout
 from skdeep.utils._torch import make_generator, resolve_device
-from skdeep.utils._validation import validate_rows
 
 
-class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimator):
+class DynamicChainClassifier(ChainAnswersMixin, ClassifierMixin, BaseDeepEstimator):
     """Find the labels of each row one after the other, the easy ones first.
 
     A recurrent network takes one label at a time, knowing those that it has taken
@@ -129,10 +125,12 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         Weight of the binary cross-entropy of the head, where the head is learned:
         without a first look, or with ``order=None``.
 
-    decision : {"beam", "greedy", "marginal", "f1"}, default="beam"
-        How `predict` chooses a set: the likeliest one of a beam search; the likeliest
-        label at each step until the stop; all labels with a score above `threshold`;
-        or the set with the greatest expected F1 score under the beam.
+    decision : {"beam", "chain", "greedy", "marginal", "f1"}, default="beam"
+        How `predict` chooses a set. "beam": the likeliest one of a beam search, all its
+        orders summed up; "chain": the labels of the chain in the beam with the least
+        cost per step, which favours long ones; "greedy": the likeliest label at each
+        step until the stop; "marginal": all labels with a score above `threshold`;
+        "f1": the set with the greatest expected F1 score under the beam.
 
     beam_size : int, default=5
         Chains kept by the beam search.
@@ -148,7 +146,7 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
 
     threshold : float or "auto", default="auto"
         Cut for ``decision="marginal"``; "auto" takes the best one for the F1 score of
-        held-out rows.
+        held-out rows, by the scores that `proba` asks for.
 
     min_labels : int or "auto", default="auto"
         Least number of labels of an answer; "auto" is 1 if every row of the training
@@ -268,22 +266,25 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         Number of labels.
 
     label_frequency_ : ndarray of shape (n_labels,)
-        How often each label occurs in the training data.
+        How often each label occurs in the training data; after `partial_fit`, in all
+        that came.
 
     label_order_ : ndarray of shape (n_labels,) or None
-        The order, if it is a fixed one.
+        The order, if it is a fixed one. Training that goes on keeps it.
 
     min_labels_ : int
         Least number of labels in an answer, if `min_labels` is "auto".
 
     max_labels_ : int
-        Greatest number of labels in an answer, if `max_labels` is None.
+        Greatest number of labels in an answer, if `max_labels` is None. Where training
+        goes on, sets of all calls count.
 
     score_weights_ : tuple of four floats
         Shares of "path", "position", "head" and "beam" in ``proba="auto"``.
 
     threshold_ : float
-        Cut for ``decision="marginal"``.
+        Cut for ``decision="marginal"`` where `threshold` is "auto"; 0.5 if no row was
+        held out.
 
     input_scale_ : float or ndarray of shape (n_features,)
         Factor on X.
@@ -486,11 +487,13 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows. The first call solves the first look, which stays as it is.
+            Rows. The first call solves the first look, which stays as it is; later ones
+            may bring a single row.
 
         y : {array-like, sparse matrix} of shape (n_samples, n_labels), or array-like \
                 of shape (n_samples,)
-            Targets, as in `fit`.
+            Targets, as in `fit`. Frames must have the columns of the first call, in the
+            same order.
 
         classes : array-like of shape (n_classes,) or None, default=None
             All classes of a 1-d target, if the first call may not hold them all.
@@ -511,9 +514,11 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
         data = X, y
         go_on = go_on and hasattr(self, "module_")
         check_combinations(self)
-        X, Y = self._validate_fit_data(X, y, classes, go_on)
-        rng = check_random_state(self.random_state)
         incremental = max_epochs is not None
+        X, Y = enter_data(
+            self, X, y, classes=classes, go_on=go_on, incremental=incremental
+        )
+        rng = check_random_state(self.random_state)
         outsiders = hold_out(self, X.shape[0], incremental, rng)
         if go_on:  # the same seed must not draw the same batches again
             rng = np.random.RandomState(rng.randint(2**31 - 1, size=self.n_iter_)[-1])
@@ -541,7 +546,8 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
             self.hidden_size,
         )
         seed_dropout(module, make_generator(rng, self.device_))
-        self.score_weights_, self.threshold_ = DEFAULT_SHARES, 0.5
+        if not (go_on and incremental):
+            self.score_weights_, self._thresholds = DEFAULT_SHARES, {}
         held = held_out_rows(self, X, Y, leverage, outsiders)
         score = validation_score(self, held) if held and stops_early(self, X) else None
         self._train(
@@ -554,44 +560,9 @@ class DynamicChainClassifier(ClassifierMixin, ChainAnswersMixin, BaseDeepEstimat
             score=score,
             data=data,
         )
-        if held and not self._single and self.order is not None:
+        if held and not self._single:
             tune_answers(self, held)
         return self
-
-    def _validate_fit_data(self, X, y, classes, go_on):
-        """Check everything that can be wrong before the first step.
-
-        Returns
-        -------
-        X : ndarray or CSR of shape (n_samples, n_features), dtype float32
-
-        Y : CSR of shape (n_samples, n_labels), dtype int64
-        """
-        known = self.classes_ if go_on and self._single else classes
-        if y is None:  # before anything else, as scikit-learn does
-            encode_label_sets(self, y)
-        X = validate_rows(
-            self, X, reset=not go_on, accept_sparse=True, ensure_min_samples=2
-        )
-        sets = encode_label_sets(self, y, known)
-        check_consistent_length(X, sets.Y)
-        if go_on and self._single != sets.single:
-            kinds = ["label sets", "one class for each row"]
-            raise ValueError(
-                f"y holds {kinds[sets.single]}, but the earlier fit had "
-                f"{kinds[self._single]}; set warm_start=False to fit anew."
-            )
-        if go_on and self.n_labels_ != sets.Y.shape[1]:
-            raise ValueError(
-                f"y has {sets.Y.shape[1]} labels, but the earlier fit had "
-                f"{self.n_labels_}; set warm_start=False to fit anew."
-            )
-        if not go_on:
-            describe_labels(self, sets)
-        elif sp.issparse(X) != self._module_args["sparse"]:  # as in the earlier fit
-            X = X.toarray() if sp.issparse(X) else sp.csr_array(X)
-        settle_order(self)
-        return X, sets.Y
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -13,17 +13,48 @@ from skdeep.multilabel._orders import ORDERS
 from skdeep.multilabel._tuning import example_f1
 
 _OF_ANY_ORDER = ("permutation", "mixed")  # values of `training`
-RANKING_METRICS = {
-    "P@1": (precision_at_k_score, 1),
-    "P@3": (precision_at_k_score, 3),
-    "P@5": (precision_at_k_score, 5),
-    "nDCG@3": (ndcg_at_k_score, 3),
-    "nDCG@5": (ndcg_at_k_score, 5),
+
+
+def _ranking_metric(score, k):
+    return lambda truth, sets, scores: score(truth, scores, k=k)
+
+
+METRICS = {
+    "subset accuracy": lambda truth, sets, scores: (sets == truth).all(1).mean(),
+    "example F1": lambda truth, sets, scores: example_f1(truth, sets),
+    **{f"P@{k}": _ranking_metric(precision_at_k_score, k) for k in (1, 3, 5)},
+    **{f"nDCG@{k}": _ranking_metric(ndcg_at_k_score, k) for k in (3, 5)},
 }
 
 
+class Comparison(list):
+    """List of dicts with the same keys, printed as a table."""
+
+    def __repr__(self):
+        if not self:
+            return "[]"
+        lines = [list(self[0]), *([_text(v) for v in row.values()] for row in self)]
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        return "\n".join(
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+            for line in lines
+        )
+
+
+def _text(value):
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
 def compare_orders(
-    X, Y, X_test, Y_test, *, orders=ORDERS, estimator=None, random_state=0
+    X,
+    Y,
+    X_test,
+    Y_test,
+    *,
+    orders=ORDERS,
+    metrics=tuple(METRICS),
+    estimator=None,
+    random_state=0,
 ):
     """Fit one network with every order of the labels, and measure each.
 
@@ -45,6 +76,12 @@ def compare_orders(
             "dynamic")
         Values of the parameter `order`; None is the network without a chain.
 
+    metrics : sequence of str, or dict, default=("subset accuracy", "example F1", \
+            "P@1", "P@3", "P@5", "nDCG@3", "nDCG@5")
+        What to measure: some of these names; or a dict, name -> function
+        ``metric(Y_true, Y_pred, scores) -> float`` of arrays of shape (n_test_samples,
+        n_labels), the first two boolean.
+
     estimator : DynamicChainClassifier or None, default=None
         All its other parameters hold for each order, but that orders which are given
         are learned by ``training="permutation"`` where its own is for "dynamic" alone.
@@ -56,9 +93,9 @@ def compare_orders(
     Returns
     -------
     rows : list of dict
-        For each order: "order", the "subset accuracy" and "example F1" of the sets,
-        "P@1", "P@3", "P@5", "nDCG@3", "nDCG@5" of the scores, and "seconds" of CPU time.
-        ``pandas.DataFrame(rows)`` makes a table of it.
+        For each order: "order", the value of each metric by its name, and "seconds" of
+        CPU time. It prints as a table; ``pandas.DataFrame(rows)`` makes one to go on
+        with.
 
     See Also
     --------
@@ -73,7 +110,11 @@ def compare_orders(
     >>> rows = compare_orders(X[:200], Y[:200], X[200:], Y[200:], estimator=chain)
     >>> [row["order"] for row in rows]
     ['frequent', 'rare', 'random', 'instance_random', 'dynamic']
+    >>> print(rows)  # doctest: +SKIP
+    order            subset accuracy  example F1    P@1  ...  seconds
+    frequent                   0.410       0.732  0.890  ...    1.204
     """
+    metrics = _checked_metrics(metrics)
     estimator = DynamicChainClassifier() if estimator is None else estimator
     truth = indicator_matrix(Y_test).toarray() > 0
     check_consistent_length(X_test, truth)
@@ -85,7 +126,7 @@ def compare_orders(
         )
     if not isinstance(random_state, Integral):  # one seed for all fits
         random_state = check_random_state(random_state).randint(2**31 - 1)
-    rows = []
+    rows = Comparison()
     for order in [orders] if isinstance(orders, str) else orders:
         start = time.process_time()
         chain = clone(estimator).set_params(order=order, random_state=random_state)
@@ -95,16 +136,29 @@ def compare_orders(
         chain.fit(X, Y)
         sets = indicator_matrix(chain.predict(X_test)).toarray() > 0
         scores = chain.predict_proba(X_test)
-        rows.append(
-            {
-                "order": order,
-                "subset accuracy": float((sets == truth).all(1).mean()),
-                "example F1": example_f1(truth, sets),
-                **{
-                    name: float(metric(truth, scores, k=k))
-                    for name, (metric, k) in RANKING_METRICS.items()
-                },
-                "seconds": time.process_time() - start,
-            }
-        )
+        seconds = time.process_time() - start
+        found = {
+            name: float(metric(truth, sets, scores)) for name, metric in metrics.items()
+        }
+        rows.append({"order": order, **found, "seconds": seconds})
     return rows
+
+
+def _checked_metrics(metrics):
+    """Metrics as a dict, name -> function."""
+    if isinstance(metrics, dict):
+        wrong = [name for name, metric in metrics.items() if not callable(metric)]
+        if wrong:
+            raise TypeError(
+                f"`metrics` holds {metrics[wrong[0]]!r} for {wrong[0]!r}; give a function "
+                "metric(Y_true, Y_pred, scores)."
+            )
+        return metrics
+    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    wrong = [name for name in metrics if name not in METRICS]
+    if wrong:
+        raise ValueError(
+            f"`metrics` holds {wrong[0]!r}; give names out of {list(METRICS)}, or a dict "
+            "of functions."
+        )
+    return {name: METRICS[name] for name in metrics}

@@ -65,6 +65,35 @@ def likeliest_sets(symbols, weights, n_labels):
     return sets_of_chains(symbols[rows, best], n_labels)
 
 
+def cheapest_chains(symbols, values, n_labels):
+    """The set of the chain with the greatest value per symbol, the stop included.
+
+    Parameters
+    ----------
+    symbols : tensor of shape (B, N, T), dtype int64
+        Chains; L from the stop on.
+
+    values : tensor of shape (B, N)
+        Log-probability of each, or what stands for it.
+
+    n_labels : int
+        L.
+
+    Returns
+    -------
+    chosen : tensor of shape (B, L), dtype bool
+
+    References
+    ----------
+    .. [1] Nam et al., "Maximizing subset accuracy with recurrent neural networks in
+       multi-label classification", NeurIPS 2017: its published code.
+    """
+    n_symbols = (symbols < n_labels).sum(-1) + 1
+    best = (values / n_symbols).argmax(1)
+    rows = torch.arange(len(best), device=best.device)
+    return sets_of_chains(symbols[rows, best], n_labels)
+
+
 def best_f1_sets(symbols, weights, n_labels, least=0):
     """The sets with the greatest expected F1 score under a sample of weighted sets.
 

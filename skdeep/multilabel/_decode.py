@@ -124,7 +124,7 @@ class Path(NamedTuple):
         Probability of the stop instead.
 
     n_taken : tensor of shape (B,), dtype int64
-        Labels before the stop is the likeliest symbol.
+        Labels before the stop is the likeliest symbol, or due.
 
     scores : tensor of shape (B, L)
         Probability that a label is taken at some step before the stop.
@@ -143,7 +143,7 @@ def follow(walk, n_steps):
     Parameters
     ----------
     walk : Walk
-        At its start.
+        At its start. The greatest number of labels ends its sets, not the path.
 
     n_steps : int
         At most the number of labels.
@@ -156,10 +156,13 @@ def follow(walk, n_steps):
     -----
     Keeps running products, never the probabilities of all steps: O(B L) memory.
     """
-    n_labels = walk.stop
+    n_labels, (least, greatest) = walk.stop, walk.limits
+    walk.limits = least, n_labels
     log_missed, survival = 0, walk.states[0].new_ones(len(walk.symbols))
     running, n_taken, steps = survival > 0, 0, []
-    for _ in range(n_steps):
+    for step in range(n_steps):
+        if step == greatest:
+            survival, running = torch.zeros_like(survival), torch.zeros_like(running)
         proba = walk.log_proba().exp()
         labels, stop = proba[:, :n_labels], proba[:, n_labels]
         best, index = labels.masked_fill(walk.taken[:, :n_labels], -1).max(1)

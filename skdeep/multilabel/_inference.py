@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from skdeep._engine import take_rows
 from skdeep.multilabel._decisions import (
     best_f1_sets,
+    cheapest_chains,
     likeliest_sets,
     position_scores,
     sets_of_chains,
@@ -40,7 +41,7 @@ class Inference:
     n_steps : int
         Length of the path that scores are made of.
 
-    decision : {"greedy", "beam", "marginal", "f1"}
+    decision : {"beam", "chain", "greedy", "marginal", "f1"}
         How sets are chosen.
 
     beam_size : int
@@ -184,12 +185,15 @@ class Inference:
         symbols : tensor of shape (B, N, T), dtype int64
 
         weights : tensor of shape (B, N)
+
+        values : tensor of shape (B, N)
+            Log-probabilities, with the logits of the heads as far as they count.
         """
         n_steps = self.limits[1] + 1
         beams = [search_beam(w, self.beam_size, n_steps) for w in self.walks(contexts)]
         longest = max(beam.symbols.shape[2] for beam in beams)
         heads = F.pad(sum(context.head for context in contexts), (0, 1)) / len(contexts)
-        symbols, weights = [], []
+        symbols, weights, values = [], [], []
         for beam in beams:
             n_missing = longest - beam.symbols.shape[2]
             chains = F.pad(beam.symbols, (0, n_missing), value=self.n_labels)
@@ -197,7 +201,8 @@ class Inference:
             value = beam.log_proba + self.rescore_weight * support.sum(-1)
             symbols.append(chains)
             weights.append(torch.softmax(value, dim=1) / len(beams))
-        return torch.cat(symbols, 1), torch.cat(weights, 1)
+            values.append(value)
+        return tuple(torch.cat(parts, 1) for parts in (symbols, weights, values))
 
     def parts(self, contexts, wanted=(True,) * 4):
         """What scores are made of, each a tensor (B, L); None if not wanted."""
@@ -213,7 +218,7 @@ class Inference:
             heads = [torch.sigmoid(context.head) for context in contexts]
             parts["head"] = sum(heads) / len(heads)
         if wanted["beam"]:
-            symbols, weights = self.beams(contexts)
+            symbols, weights, _ = self.beams(contexts)
             flat = weights[..., None].expand(symbols.shape).flatten(1)
             total = contexts[0].head.new_zeros(len(flat), self.n_labels + 1)
             total = total.scatter_add(1, symbols.flatten(1), flat)
@@ -271,10 +276,12 @@ class Inference:
             symbols, log_proba = zip(*found)
             sets = [sets_of_chains(chain, self.n_labels) for chain in symbols]
             return vote(torch.stack(sets), torch.stack(log_proba))
-        beams = self.beams(contexts)
+        symbols, weights, values = self.beams(contexts)
+        if self.decision == "chain":
+            return cheapest_chains(symbols, values, self.n_labels)
         if self.decision == "f1":
-            return best_f1_sets(*beams, self.n_labels, self.limits[0])
-        return likeliest_sets(*beams, self.n_labels)
+            return best_f1_sets(symbols, weights, self.n_labels, self.limits[0])
+        return likeliest_sets(symbols, weights, self.n_labels)
 
     def _cut(self, scores, threshold):
         """Labels above a threshold, within the limits."""

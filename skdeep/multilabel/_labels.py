@@ -39,7 +39,7 @@ class LabelSets(NamedTuple):
     sparse: bool
 
 
-def encode_label_sets(estimator, Y, known=None):
+def encode_label_sets(estimator, Y, known=None, *, may_be_empty=False):
     """Check a target and bring it into one form.
 
     Parameters
@@ -54,6 +54,9 @@ def encode_label_sets(estimator, Y, known=None):
     known : array-like of shape (n_classes,) or None, default=None
         All classes of a 1-d target; None are those that it holds.
 
+    may_be_empty : bool, default=False
+        Whether an indicator matrix may do without any 1.
+
     Returns
     -------
     label_sets : LabelSets
@@ -65,7 +68,7 @@ def encode_label_sets(estimator, Y, known=None):
     """
     _refuse_collections(Y)
     sparse = sp.issparse(Y)
-    names = np.asarray(Y.columns) if hasattr(Y, "columns") else None
+    names = names_of_columns(Y)
     shape = _shape(Y)
     if not sparse and (len(shape) < 2 or len(shape) == 2 and shape[1] == 1):
         classes, codes = encode_labels(estimator, Y)
@@ -85,12 +88,40 @@ def encode_label_sets(estimator, Y, known=None):
     matrix = indicator_matrix(Y)
     if matrix.shape[1] == 0:
         raise ValueError("y has no label column; give one column for each label.")
-    if matrix.nnz == 0 and matrix.shape[0] > 0:
+    if matrix.nnz == 0 and matrix.shape[0] > 0 and not may_be_empty:
         raise ValueError(
             "There is no positive label in y: all entries are 0, so that nothing can be "
             "learned."
         )
     return LabelSets(matrix, np.arange(matrix.shape[1]), names, False, sparse)
+
+
+def names_of_columns(Y):
+    """Names of the labels, if `Y` is a frame; else None."""
+    return np.asarray(Y.columns) if hasattr(Y, "columns") else None
+
+
+def check_label_names(estimator, names):
+    """Refuse columns that are not those of the fit, in the order of the fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with `label_names_` if its target was a frame.
+
+    names : ndarray or None
+        Names of the columns of another target, if it has any.
+    """
+    known = getattr(estimator, "label_names_", None)
+    if names is None or known is None or list(names) == list(known):
+        return
+    strange = [name for name in names.tolist() if name not in known.tolist()]
+    found = f"y has {strange[0]!r}" if strange else "y has them in another order"
+    raise ValueError(
+        "The columns of y must be those of the earlier fit, in the same order "
+        f"({known[:10].tolist()}), but {found}. Pick them by name: "
+        "y[list(estimator.label_names_)]."
+    )
 
 
 def _refuse_collections(Y):
@@ -138,7 +169,7 @@ def indicator_matrix(Y):
     matrix : CSR matrix of shape (n_samples, n_labels), dtype int64
         A copy, its indices sorted.
     """
-    names = np.asarray(Y.columns) if hasattr(Y, "columns") else None
+    names = names_of_columns(Y)
     if sp.issparse(Y) and Y.ndim == 2:
         matrix = sp.csr_array(Y, copy=True)
         matrix.sum_duplicates()

@@ -2,6 +2,8 @@
 
 import torch
 
+from skdeep.exceptions import InvalidParameterError
+
 REWARDS = ("f1", "hamming", "subset", "ndcg")
 
 
@@ -33,7 +35,7 @@ def rewards_of_chains(reward, symbols, Y):
     before = torch.cat([is_label.new_ones(len(Y), 1), is_label[:, :-1]], dim=1)
     alive = before.cummin(1).values
     if callable(reward):
-        return reward(hits, alive, n_true) * alive
+        return _call(reward, hits, alive, n_true) * alive
     n_hits, n_taken = hits.cumsum(1), is_label.cumsum(1)
     if reward == "hamming":
         return hits.float() - (is_label & ~hits).float()
@@ -46,6 +48,26 @@ def rewards_of_chains(reward, symbols, Y):
     ideal = _discounts(symbols.shape[1], Y.device).cumsum(0)
     best = ideal[(n_true.clamp(1, symbols.shape[1]) - 1)]
     return hits * _discounts(symbols.shape[1], Y.device) / best[:, None]
+
+
+def _call(reward, hits, alive, n_true):
+    """Rewards of a function of the user, if they have the shape that is asked for."""
+    values = reward(hits, alive, n_true)
+    if not torch.is_tensor(values) or values.shape != hits.shape:
+        shape = getattr(values, "shape", None)
+        found = type(values).__name__ + (f" of shape {tuple(shape)}" if shape else "")
+        raise InvalidParameterError(
+            "`reward` must return a tensor with the reward of each step, of the shape of "
+            f"`hits`, here {tuple(hits.shape)}; it returned a {found}."
+        )
+    return values.float()
+
+
+def try_reward(reward, device):
+    """Call a function of the user on two chains, to hear of mistakes before training."""
+    symbols = torch.tensor([[0, 1, 2], [1, 2, 2]], device=device)
+    Y = torch.tensor([[True, False], [True, True]], device=device)
+    rewards_of_chains(reward, symbols, Y)
 
 
 def f1_of_counts(n_hits, n_taken, n_true):

@@ -7,22 +7,17 @@ from numbers import Integral, Real
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.utils import check_random_state
 
 from skdeep.base import BaseDeepEstimator, forward
 from skdeep.exceptions import InvalidParameterError
 from skdeep.multilabel._modules import make_chains
 from skdeep.multilabel._objectives import OBJECTIVES, Settings, group_of_members
-from skdeep.multilabel._orders import (
-    FIXED_ORDERS,
-    ORDERS,
-    check_permutation,
-    fixed_order,
-)
-from skdeep.multilabel._rewards import REWARDS
+from skdeep.multilabel._orders import ORDERS
+from skdeep.multilabel._rewards import REWARDS, try_reward
 from skdeep.multilabel._tuning import VALIDATION_METRICS
 from skdeep.nn import make_module, start_module
 from skdeep.utils._params import HasMethods, Interval, ListOf, StrOptions
+from skdeep.utils._torch import resolve_device
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 _SHARE = Interval(Real, 0, 1, closed="left")
@@ -59,7 +54,7 @@ CONSTRAINTS = {
     "discount": [Interval(Real, 0, 1, closed="both")],
     "loss_reduction": [StrOptions({"token", "row"})],
     "aux_weight": [_WEIGHT],
-    "decision": [StrOptions({"greedy", "beam", "marginal", "f1"})],
+    "decision": [StrOptions({"beam", "chain", "greedy", "marginal", "f1"})],
     "beam_size": [_COUNT],
     "proba": [StrOptions({"auto", "path", "position", "head", "beam", "sample"})],
     "threshold": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
@@ -95,7 +90,7 @@ _CHANGED_BY = {
 
 def check_combinations(est):
     """Refuse parameters that are legal alone, but not beside each other."""
-    dynamic = isinstance(est.order, str) and est.order == "dynamic"
+    dynamic = _is(est.order, "dynamic")
     if not dynamic and est.training not in ("mixed", "permutation"):
         raise InvalidParameterError(
             f"training={est.training!r} needs order='dynamic', got order="
@@ -117,50 +112,13 @@ def check_combinations(est):
             "all_actions=True needs one of the built-in rewards, because a callable "
             "`reward` tells nothing about labels that were not drawn."
         )
+    if dynamic and est.training in ("mixed", "reinforce") and callable(est.reward):
+        try_reward(est.reward, resolve_device(est.device))
 
 
 def _is(order, name):
     """Whether an order, which may be an array, is the named one."""
     return isinstance(order, str) and order == name
-
-
-def describe_labels(est, sets):
-    """Set the attributes that follow from the target alone."""
-    Y = sets.Y
-    est._single, est._sparse_output = sets.single, sets.sparse
-    est.classes_ = sets.classes
-    est.n_labels_ = Y.shape[1]
-    if hasattr(est, "label_names_"):
-        del est.label_names_
-    if sets.names is not None:
-        est.label_names_ = sets.names
-    if est.n_labels_ < 2 and sets.single:
-        raise ValueError(
-            f"{type(est).__name__} needs at least 2 classes, got 1 class: "
-            f"{sets.classes[0]!r}."
-        )
-    est.label_frequency_ = np.bincount(Y.indices, minlength=est.n_labels_)
-    sizes = np.diff(Y.indptr)
-    est.min_labels_ = int(sizes.min() > 0)
-    est.max_labels_ = int(sizes.max())
-    n_steps = min(est.n_labels_, int(np.quantile(sizes, 0.99)) + 2)
-    est._n_rollout_steps = 1 if sets.single else n_steps
-    est._n_path_steps = min(est.n_labels_, max(5, n_steps + 2))
-    if sets.single:
-        est._n_path_steps = 1
-    est._limits()
-
-
-def settle_order(est):
-    """Set `label_order_` for the training that is about to begin or to go on."""
-    named = isinstance(est.order, str)
-    est.label_order_ = None
-    if est.order is None or named and est.order not in FIXED_ORDERS:
-        return
-    if not named:
-        check_permutation(est.order, est.n_labels_)
-    rng = check_random_state(est.random_state)
-    est.label_order_ = fixed_order(est.order, est.label_frequency_, rng)
 
 
 def hold_out(est, n_samples, incremental, rng):

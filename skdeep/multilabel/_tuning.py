@@ -1,4 +1,4 @@
-"""What is measured on held-out rows: progress, the shares of the scores, the cut."""
+"""What is measured on held-out rows: progress, the shares of the scores, the cuts."""
 
 from itertools import product
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from skdeep.metrics import ndcg_at_k_score
 from skdeep.metrics._label_sets import check_label_sets
 from skdeep.metrics._multilabel import ndcg_of_rows
 from skdeep.multilabel._decisions import tune_threshold
+from skdeep.multilabel._inference import Inference
 from skdeep.multilabel._objectives import group_of_members
 
 VALIDATION_METRICS = ("f1", "ndcg", "subset_accuracy")
@@ -69,7 +70,7 @@ def _ask_all(est, held, answer, module=None):
             found += inference.ask(
                 part.X,
                 lambda contexts, ask=inference: answer(ask, contexts),
-                est.beam_size,
+                max(est.beam_size, est.n_draws if generator else 1),
                 (part.Y, part.leverage),
             )
     return torch.cat(found).numpy()
@@ -116,27 +117,40 @@ def validation_score(est, held):
 
 
 def tune_answers(est, held):
-    """Set shares and cut by what members say about rows that they never learned.
+    """Set shares and cuts by what members say about rows that they never learned.
 
     Parameters
     ----------
     est : DynamicChainClassifier
-        Gets `score_weights_` and `threshold_`.
+        Gets `score_weights_`, and a cut for each kind of scores.
 
     held : list of HeldOut
         Rows.
     """
+    chained, drawn = est._order is not None, est.proba == "sample"
+    kinds = Inference.PARTS if chained else ("head",)
 
     def answer(inference, contexts):
-        return torch.stack(inference.parts(contexts), dim=1)
+        found = inference.parts(contexts, [name in kinds for name in Inference.PARTS])
+        if chained and drawn:
+            found.append(inference.inclusion(contexts, est.n_draws))
+        return torch.stack([part for part in found if part is not None], dim=1)
 
-    parts = _ask_all(est, held, answer).swapaxes(0, 1)
     truth = np.concatenate([part.Y for part in held])
-    est.score_weights_, est.threshold_ = tune(truth, parts)
+    found = _ask_all(est, held, answer).swapaxes(0, 1)
+    scores = dict(zip((*kinds, "sample"), found))
+    if chained:
+        parts = found[: len(kinds)]
+        est.score_weights_ = best_shares(truth, parts)
+        scores["auto"] = np.einsum("i,inl->nl", np.array(est.score_weights_), parts)
+    est._thresholds = {
+        kind: tune_threshold(truth, values, example_f1)
+        for kind, values in scores.items()
+    }
 
 
-def tune(Y, parts):
-    """Choose the shares of the scores, and the cut, on held-out rows.
+def best_shares(Y, parts):
+    """Choose the shares of the scores on held-out rows.
 
     Parameters
     ----------
@@ -151,9 +165,6 @@ def tune(Y, parts):
     shares : tuple of four floats
         Those with the best mean of nDCG@3 and nDCG@5 on a coarse grid, if it is better
         than that of the path alone by a standard error; else the path alone.
-
-    threshold : float
-        The cut with the best mean F1 score of the rows.
     """
     usual = _ranking_quality(Y, parts[0])
     best, shares = 0.0, DEFAULT_SHARES
@@ -164,8 +175,7 @@ def tune(Y, parts):
         gain = _ranking_quality(Y, np.einsum("i,inl->nl", weights, parts)) - usual
         if gain.mean() > max(best, gain.std() / len(gain) ** 0.5):
             best, shares = gain.mean(), tuple(map(float, weights))
-    scores = np.einsum("i,inl->nl", np.array(shares), parts)
-    return shares, tune_threshold(Y, scores, example_f1)
+    return shares
 
 
 def _ranking_quality(Y, scores):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skdeep.exceptions import InvalidParameterError
 from skdeep.metric_learning import (
@@ -17,7 +17,13 @@ from skdeep.metric_learning import (
     TCMLoss,
     TripletLoss,
 )
-from skdeep.metric_learning._losses import BASE_LOSSES, MetricLoss, make_base_loss
+from skdeep.metric_learning._losses import (
+    BASE_LOSSES,
+    MetricLoss,
+    _hard_pairs,
+    _hard_pairs_on_cpu,
+    make_base_loss,
+)
 from skdeep.metric_learning._pair_losses import PairLoss
 from skdeep.nn import MLP
 
@@ -99,6 +105,20 @@ def test_tcm_gradient_is_one_over_the_number_of_hard_pairs():
     TCMLoss()(similarity, same & ~torch.eye(3).bool(), ~same).backward()
     expected = np.array([[0, -1 / 2, 1 / 4], [-1 / 2, 0, 1 / 4], [1 / 4, 1 / 4, 0]])
     assert_allclose(similarity.grad, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tcm_finds_the_same_pairs_on_every_device(dtype):
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(24, 3, generator=generator, dtype=dtype)
+    pairs = pairs_of(embeddings, torch.arange(24) // 4)
+    *masks, numbers = _hard_pairs(*pairs, 0.7, 0.2)  # as on a GPU
+    *own_masks, own_numbers = _hard_pairs_on_cpu(*pairs, 0.7, 0.2)
+    for mask, own in zip(masks, own_masks):
+        assert 0 < own.sum() < own.size
+        assert own.dtype == mask.numpy().dtype
+        assert_array_equal(own, mask)
+    assert_allclose(own_numbers, numbers, rtol=1e-6)
 
 
 def test_tcm_takes_a_gallery_of_references():

@@ -171,6 +171,40 @@ def test_estimator_and_pipeline_give_their_orders_and_names():
     assert tick_texts(display.axes_[0])[1:3] == ["1. a", "2. b"]
 
 
+def test_searches_and_pipelines_in_each_other_give_their_orders():
+    X = np.array([[0, 1], [1, 0], [3, 2]])
+    expected = LabelOrderDisplay.from_estimator(Chain(), X).orders
+    alone, inside = make_pipeline(Chain()), Chain()
+    inside.best_estimator_ = Chain()
+    outside = make_pipeline("passthrough", inside).fit(X)
+    for model in (alone, inside, outside):
+        found = LabelOrderDisplay.from_estimator(model, X).orders
+        assert_allclose(found, expected)
+
+
+def test_labels_of_a_vector_of_classes_are_named_by_them():
+    class Classes(Chain):
+        label_names_ = None
+        classes_ = np.array(["amber", "blue", "cyan", "green"])
+
+    display = LabelOrderDisplay.from_estimator(Classes(), np.array([[2, 1]]))
+    assert tick_texts(display.axes_[0])[1:3] == ["1. cyan", "2. blue"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([-1, 0], r"orders\[0\] has the labels \[-1, 0\].*0 or greater"),
+        ([1.5, 0.0], r"orders\[0\] has the labels \[1.5, 0.0\].*column numbers"),
+        (["a", "b"], r"orders\[0\] has the labels \['a', 'b'\].*column numbers"),
+        ([1, 1], r"orders\[0\] takes label 1 more than once"),
+    ],
+)
+def test_labels_that_are_no_columns_are_refused(labels, words):
+    with pytest.raises(ValueError, match=words):
+        LabelOrderDisplay.from_predictions([(labels, [0.5, 0.5])])
+
+
 def test_axes_of_the_caller_are_used():
     figure, axes = plt.subplots(ncols=2)
     display = LabelOrderDisplay.from_predictions(ORDERS, axes=axes)

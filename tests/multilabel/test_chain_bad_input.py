@@ -569,6 +569,15 @@ def test_switches_that_need_another_fit_or_are_wrong_are_refused(
     assert_refused(fitted, lambda: fitted.set_decision(**switches), words)
 
 
+@pytest.mark.parametrize(
+    "limits", [{"min_labels": 5}, {"min_labels": 3, "max_labels": 2}]
+)
+def test_limits_that_no_set_can_keep_are_no_decision(limits, fitted):
+    call = fitted.set_decision
+    error = InvalidParameterError
+    assert_refused(fitted, lambda: call("f1", **limits), "min_labels", error=error)
+
+
 @pytest.mark.parametrize("method", ["predict_order", "sample_labels"])
 def test_network_without_a_chain_has_no_order_and_draws_nothing(method, data):
     estimator = small(order=None, max_epochs=1).fit(*data)

@@ -3,8 +3,10 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
+from refusals import forbid_training
 from sklearn.metrics import f1_score
 from tiny_chains import few_rows, small
 
@@ -94,6 +96,44 @@ def test_a_name_is_one_order_and_other_test_sets_are_refused(parts):
         compare_orders(X, Y, X_test, Y_test[:, :2], **how)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         compare_orders(X, Y, X_test[:3], Y_test, **how)
+
+
+def test_measures_of_ones_own_and_some_of_ours(parts):
+    X, Y, X_test, Y_test = parts
+    how = {"orders": ["rare"], "estimator": small(max_epochs=1)}
+
+    def found_labels(truth, sets, scores):
+        assert truth.dtype == sets.dtype == bool
+        assert truth.shape == sets.shape == scores.shape == Y_test.shape
+        return sets.sum()
+
+    (row,) = compare_orders(*parts, metrics={"n found": found_labels}, **how)
+    assert set(row) == {"order", "n found", "seconds"}
+    fitted = small(max_epochs=1, order="rare").fit(X, Y)
+    assert row["n found"] == fitted.predict(X_test).sum()
+    (row,) = compare_orders(*parts, metrics=["P@3", "example F1"], **how)
+    assert list(row) == ["order", "P@3", "example F1", "seconds"]
+
+
+def test_unknown_measures_are_refused_before_any_fit(parts, monkeypatch):
+    forbid_training(monkeypatch)
+    with pytest.raises(ValueError, match="'P@7'.*'P@5'"):
+        compare_orders(*parts, metrics=["P@1", "P@7"])
+    with pytest.raises(TypeError, match="`metrics` holds 0.5 for 'cut'.*function"):
+        compare_orders(*parts, metrics={"cut": 0.5})
+
+
+def test_comparison_prints_as_a_table_and_is_a_list(parts):
+    rows = compare_orders(*parts, orders=("rare", None), estimator=small(max_epochs=1))
+    assert isinstance(rows, list)
+    head, first, second = str(rows).splitlines()
+    assert head.split("  ")[0] == "order"
+    assert head.endswith("seconds")
+    assert first.split()[0] == "rare"
+    assert second.split()[0] == "None"
+    assert len({len(line) for line in (head, first, second)}) == 1
+    assert f"{rows[0]['P@3']:.3f}" in first.split()
+    assert list(pd.DataFrame(rows).columns) == list(rows[0])
 
 
 def test_parameters_set_after_the_fit_are_checked(parts):

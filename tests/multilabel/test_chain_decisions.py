@@ -178,6 +178,21 @@ def test_wide_beams_of_single_members_take_the_likeliest_set_of_the_mean(nets, X
         assert as_set(found[row]) == max(proba, key=proba.get)
 
 
+@pytest.mark.parametrize("limits", [(0, 3), (1, 2), (2, 3)])
+@pytest.mark.parametrize("joint", [True, False])
+def test_cheapest_chain_has_the_least_cost_per_symbol(nets, X, joint, limits):
+    options = {"decision": "chain", "beam_size": 40, "limits": limits, "joint": joint}
+    found = ask(nets, X, "sets", **options)
+    for row, x in enumerate(X):
+        cost = {}
+        for group in [nets] if joint else [[net] for net in nets]:
+            for chain in all_chains(3, *limits):
+                value = -chain_log_proba(group, x, chain, limits) / (len(chain) + 1)
+                key = tuple(sorted(chain))
+                cost[key] = min(cost.get(key, np.inf), value.item())
+        assert as_set(found[row]) == min(cost, key=cost.get)
+
+
 @pytest.mark.parametrize("limits", [(0, 3), (1, 2), (2, 3), (2, 2)])
 def test_f1_decision_of_an_ensemble_is_the_best_set_within_the_limits(nets, X, limits):
     found = ask(nets, X, "sets", beam_size=40, decision="f1", limits=limits)

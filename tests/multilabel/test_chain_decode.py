@@ -65,6 +65,29 @@ def test_greedy_path_by_hand(nets):
         assert_allclose(path.scores[row].detach(), 1 - missed, rtol=1e-9)
 
 
+@pytest.mark.parametrize("limits", [(0, 1), (1, 2), (2, 2)])
+def test_path_goes_on_where_sets_must_end(nets, limits):
+    X = random_rows(6)
+    path = follow(start(nets, X, limits), L)
+    for row, x in enumerate(X):
+        table = table_of_chains(nets, x, (limits[0], L))
+        chains = {chain: np.exp(value) for chain, value in table.items()}
+        before, survival, missed = (), 1.0, np.ones(L)
+        for step in range(L):
+            begun = [(c[step:], p) for c, p in chains.items() if c[:step] == before]
+            shares = [sum(p for c, p in begun if c[:1] == (n,)) for n in range(L)]
+            shares = np.array(shares) / sum(p for _, p in begun)
+            if step < limits[1]:
+                missed *= 1 - survival * shares
+            survival *= shares.sum()  # what remains of 1 is the stop
+            best = int(shares.argmax())
+            assert path.labels[row, step] == best
+            assert path.proba[row, step].item() == pytest.approx(shares[best])
+            before = (*before, best)
+        assert limits[0] <= path.n_taken[row] <= limits[1]
+        assert_allclose(path.scores[row].detach(), 1 - missed, rtol=1e-6)
+
+
 def test_path_scores_stay_between_zero_and_one_when_a_label_is_certain():
     net, X = random_net(L), random_rows(2)
     with torch.no_grad():

@@ -20,10 +20,12 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 from tiny_chains import few_rows, small
 
-from skdeep.multilabel import DynamicChainClassifier
+from skdeep.exceptions import InvalidParameterError
+from skdeep.multilabel import DynamicChainClassifier, _chain, _tuning
 from skdeep.multilabel._objectives import OBJECTIVES
+from skdeep.multilabel._tuning import example_f1, tune_answers
 
-DECISIONS = ("beam", "greedy", "marginal", "f1")
+DECISIONS = ("beam", "chain", "greedy", "marginal", "f1")
 PROBAS = ("auto", "path", "position", "head", "beam", "sample")
 FIXED = ("frequent", "rare", "random")
 
@@ -185,6 +187,19 @@ def test_order_goes_on_to_the_asked_number_of_labels(loose, data):
         assert len(labels) == len(proba) == len(set(labels)) == 3
     for labels, _ in loose.predict_order(data[0], max_labels=99):
         assert sorted(labels) == [0, 1, 2, 3]
+
+
+def test_order_and_position_go_on_past_the_greatest_number_of_labels(loose, data):
+    found = []
+    for most in (1, 4):
+        loose.set_decision("beam", max_labels=most, min_labels=0, proba="position")
+        orders = loose.predict_order(data[0], max_labels=4)
+        found.append((np.stack(orders), loose.predict_proba(data[0])))
+    (bound, bound_scores), (free, free_scores) = found
+    assert_array_equal(bound, free)
+    assert_array_equal(bound_scores, free_scores)
+    loose.set_decision("beam", max_labels=1, min_labels=0)
+    assert max(len(labels) for labels, _ in loose.predict_order(data[0])) == 1
 
 
 def test_drawn_sets_follow_each_other_row_by_row(loose, data):
@@ -357,6 +372,17 @@ def test_score_is_the_share_of_right_sets(fitted, data):
     assert fitted.score(X, Y) == (fitted.predict(X) == Y).all(1).mean()
 
 
+def test_score_of_sparse_sets_and_of_a_single_sparse_label(fitted, data):
+    X, Y = data
+    assert fitted.score(X, sp.csr_array(Y)) == fitted.score(X, Y)
+    one = small(max_epochs=1).fit(X, sp.csr_array(Y[:, :1]))
+    right = one.predict(X).toarray()[:, 0] == Y[:, 0]
+    assert one.score(X, sp.csr_array(Y[:, :1])) == right.mean()
+    weight = np.arange(60)
+    expected = np.average(right, weights=weight)
+    assert one.score(X, sp.csr_array(Y[:, :1]), weight) == pytest.approx(expected)
+
+
 def test_frames_as_rows_and_sets(data):
     X = pd.DataFrame(data[0], columns=list("uvwxyz"))
     Y = pd.DataFrame(data[1], columns=["calm", "sad", "loud", "fast"])
@@ -440,6 +466,65 @@ def test_too_few_rows_switch_early_stopping_off_with_a_warning(data):
     assert [warning.filename for warning in caught] == [__file__]
     assert estimator.validation_scores_ == []
     assert estimator.n_iter_ == 2
+
+
+@pytest.mark.parametrize("proba", PROBAS)
+def test_cut_is_tuned_on_the_scores_that_it_cuts(proba, data, monkeypatch):
+    seen = {}
+
+    def spy(Y, scores, metric):
+        assert metric is example_f1
+        seen.setdefault("truth", Y)
+        return round(float(np.abs(scores).mean()), 6)
+
+    def remember(est, held):
+        seen["rows"] = np.concatenate([part.X for part in held])
+        seen["leverage"] = held
+        tune_answers(est, held)
+
+    monkeypatch.setattr(_tuning, "tune_threshold", spy)
+    monkeypatch.setattr(_chain, "tune_answers", remember)
+    estimator = small(proba=proba, first_look=None, decision="marginal").fit(*data)
+    expected = estimator.predict_proba(seen["rows"])  # one pair is all members here
+    assert estimator.threshold_ == pytest.approx(expected.mean(), abs=1e-5)
+    assert seen["truth"].shape == expected.shape
+
+
+def test_each_kind_of_scores_has_its_own_cut(data):
+    estimator = small(n_estimators=4).fit(*data)
+    cuts = {}
+    for proba in ("auto", "path", "position", "head", "beam"):
+        cuts[proba] = estimator.set_decision("marginal", proba=proba).threshold_
+        again = small(n_estimators=4, proba=proba, decision="marginal").fit(*data)
+        assert again.threshold_ == cuts[proba]
+        assert_array_equal(again.predict(data[0]), estimator.predict(data[0]))
+    assert len(set(cuts.values())) > 2
+    assert estimator.set_decision("marginal", proba="sample").threshold_ == 0.5
+
+
+def test_network_without_a_chain_has_a_tuned_cut_too(data):
+    X, Y = data
+    estimator = small(order=None, n_estimators=4, decision="marginal").fit(X, Y)
+    head = small(n_estimators=4, proba="head").fit(X, Y).threshold_
+    assert estimator.threshold_ == head != 0.5  # the first look is the same
+    estimator.set_decision("marginal", min_labels=0, max_labels=4)
+    scores = estimator.predict_proba(X)
+    assert_array_equal(estimator.predict(X), scores > estimator.threshold_)
+
+
+def test_order_set_after_the_fit_changes_no_answer(data):
+    X, Y = data
+    for before, after in [(None, "dynamic"), ("dynamic", None), ("rare", None)]:
+        estimator = small(order=before).fit(X, Y)
+        sets, scores = estimator.predict(X), estimator.predict_proba(X)
+        estimator.set_params(order=after)
+        assert_array_equal(estimator.predict(X), sets)
+        assert_array_equal(estimator.predict_proba(X), scores)
+        if before is None:
+            with pytest.raises(InvalidParameterError, match="the fit had order=None"):
+                estimator.predict_order(X)
+        else:
+            assert len(estimator.predict_order(X)) == 60
 
 
 def test_nothing_is_tuned_where_nothing_is_asked(data):

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
@@ -60,11 +61,90 @@ def test_partial_fit_knows_the_sets_from_the_first_call(data):
     assert np.isfinite([epoch["train_loss"] for epoch in estimator.history_]).all()
 
 
-def test_partial_fit_without_labels_is_refused(data):
+def test_first_batch_needs_labels_and_two_rows(data, monkeypatch):
+    forbid_training(monkeypatch)
     X, Y = data
-    estimator = small().partial_fit(X, Y)
-    call = estimator.partial_fit
-    assert_refused(estimator, lambda: call(X, 0 * Y), "no positive label")
+    call = small().partial_fit
+    assert_refused(small(), lambda: call(X, 0 * Y), "no positive label")
+    assert_refused(small(), lambda: call(X[:1], Y[:1]), "minimum of 2 is required")
+
+
+def test_later_batches_may_be_single_rows_or_without_labels(data, classes):
+    X, Y = data
+    estimator = small().partial_fit(X, np.maximum(Y, [1, 0, 0, 0]))
+    for rows in (slice(0, 1), slice(1, 2)):
+        estimator.partial_fit(X[rows], sp.csr_array(Y[rows]))
+    assert estimator.min_labels_ == 1
+    estimator.partial_fit(X, 0 * Y)
+    assert estimator.min_labels_ == 0
+    assert np.isfinite([epoch["train_loss"] for epoch in estimator.history_]).all()
+    assert np.isfinite(estimator.predict_proba(X)).all()
+    single = small().partial_fit(*classes)
+    single.partial_fit(X[:1], classes[1][:1])
+    assert single.n_iter_ == 2
+    assert single.classes_.tolist() == [0, 1, 2, 3]
+
+
+def test_sizes_and_frequencies_take_in_later_batches(data):
+    X, Y = data[0], np.zeros_like(data[1])
+    Y[:30, 1] = 1
+    Y[30:, 2:] = 1
+    Y[40] = 1
+    Y[50] = 0
+    estimator = small().partial_fit(X[:30], Y[:30])
+    assert (estimator.min_labels_, estimator.max_labels_) == (1, 1)
+    estimator.partial_fit(X[30:], Y[30:])
+    assert (estimator.min_labels_, estimator.max_labels_) == (0, 4)
+    assert_array_equal(estimator.label_frequency_, Y.sum(0))
+    warm = small(warm_start=True).fit(X[:30], Y[:30]).fit(X[30:], Y[30:])
+    assert (warm.min_labels_, warm.max_labels_) == (0, 4)
+    assert_array_equal(warm.label_frequency_, Y[30:].sum(0))
+    sizes = warm.fit(X[:30], Y[:30]).set_decision("beam", min_labels=4).predict(X)
+    assert (sizes.sum(1) == 4).all()
+
+
+@pytest.mark.parametrize("order", ["frequent", "rare", "random", [2, 0, 3, 1]])
+def test_order_of_the_beginning_stays_while_it_is_asked_for(order, data):
+    X, Y = data
+    estimator = small(order=order, random_state=None).partial_fit(X, Y)
+    before = estimator.label_order_
+    estimator.partial_fit(X, 1 - Y)
+    assert estimator.label_order_ is before
+
+
+def test_tuned_shares_and_cuts_outlive_a_partial_fit(data):
+    estimator = small(n_estimators=4).fit(*data)
+    before = estimator.score_weights_, estimator.threshold_
+    assert before[1] != 0.5
+    estimator.partial_fit(*data)
+    assert (estimator.score_weights_, estimator.threshold_) == before
+
+
+def test_sparse_answers_follow_the_last_target(data):
+    X, Y = data
+    estimator = small(warm_start=True).fit(X, sp.csr_array(Y))
+    assert sp.issparse(estimator.predict(X))
+    assert not sp.issparse(estimator.fit(X, Y).predict(X))
+    assert sp.issparse(estimator.partial_fit(X, sp.csr_array(Y)).predict(X))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score", "log_set_proba"])
+def test_columns_in_another_order_are_refused(method, data, monkeypatch):
+    X = pd.DataFrame(data[0], columns=list("uvwxyz"))
+    Y = pd.DataFrame(data[1], columns=["calm", "sad", "loud", "fast"])
+    estimator = small(warm_start=True).fit(X, Y)
+    forbid_training(monkeypatch)
+    call = getattr(estimator, method)
+    turned = Y[["sad", "calm", "loud", "fast"]]
+    words = "columns of y", "in another order", r"y\[list\(estimator.label_names_\)\]"
+    assert_refused(estimator, lambda: call(X, turned), *words)
+    other = Y.rename(columns={"sad": "slow"})
+    assert_refused(estimator, lambda: call(X, other), "columns of y", "'slow'")
+    rows = X[list("vuwxyz")]
+    assert_refused(estimator, lambda: call(rows, Y), "feature names", "order")
+    monkeypatch.undo()
+    getattr(estimator, method)(X, turned[list(estimator.label_names_)])
+    getattr(estimator, method)(X, Y.to_numpy())
 
 
 def test_partial_fit_takes_the_classes_that_are_to_come(classes):

@@ -15,7 +15,7 @@ import torch
 from scipy.special import log_softmax
 
 from skdeep.multilabel._alignment import align_all, align_predicted
-from skdeep.multilabel._decisions import sets_of_chains
+from skdeep.multilabel._decisions import cheapest_chains
 from skdeep.multilabel._decode import search_beam
 from skdeep.multilabel._objectives import alive_steps, still_missing, token_mean
 
@@ -75,9 +75,8 @@ def test_beam_search_finds_the_published_chains_in_their_order(beam_case, n_rows
 def test_least_cost_per_symbol_chooses_the_published_set(beam_case):
     walk = MarkovWalk(beam_case["transition"], beam_case["start_row"])
     beam = search_beam(walk, beam_case["beam"], beam_case["max_len"])
-    best = (-beam.log_proba[0] / beam.n_symbols[0]).argmin()
-    found = sets_of_chains(beam.symbols[0, best], walk.stop)
-    labels = (torch.nonzero(found)[:, 0] + 1).tolist()
+    found = cheapest_chains(beam.symbols, beam.log_proba, walk.stop)
+    labels = (torch.nonzero(found[0])[:, 0] + 1).tolist()
     assert labels == beam_case["expected"]["selected_set"]
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from tiny_chains import all_chains, all_sets, as_symbols, indicator
+from refusals import forbid_training
+from tiny_chains import all_chains, all_sets, as_symbols, few_rows, indicator, small
 
+from skdeep.exceptions import InvalidParameterError
 from skdeep.multilabel._objectives import alive_steps, returns_to_go
 from skdeep.multilabel._rewards import REWARDS, action_rewards, rewards_of_chains
 
@@ -142,3 +144,33 @@ def test_returns_are_discounted_sums_of_what_follows():
     assert_allclose(returns_to_go(reward, 1.0), [[2, 1, 2, 0]])
     assert_allclose(returns_to_go(reward, 0.5), [[1, 0, 2, 0]])
     assert_allclose(returns_to_go(reward, 0.0), reward)
+
+
+WRONG = {
+    "sum of the steps": (lambda hits, alive, n_true: hits.sum(1), r"shape \(2,\)"),
+    "one number": (lambda hits, alive, n_true: 1.0, "a float"),
+    "nothing": (lambda hits, alive, n_true: None, "a NoneType"),
+    "a step less": (lambda hits, alive, n_true: hits[:, 1:], r"shape \(2, 2\)"),
+    "an array": (lambda hits, alive, n_true: hits.numpy(), "a ndarray"),
+}
+
+
+@pytest.mark.parametrize("row", WRONG)
+def test_reward_of_another_shape_is_refused_before_training(row, monkeypatch):
+    forbid_training(monkeypatch)
+    reward, word = WRONG[row]
+    estimator, expected = small(training="reinforce", reward=reward), r"here \(2, 3\)"
+    with pytest.raises(
+        InvalidParameterError, match=f"(?s)`reward`.*{expected}.*{word}"
+    ):
+        estimator.fit(*few_rows())
+    assert not hasattr(estimator, "module_")
+
+
+def test_reward_of_whole_numbers_is_taken():
+    def hits_of_a_chain(hits, alive, n_true):
+        return hits.long()
+
+    how = {"training": "reinforce", "rl_start": 0, "max_epochs": 2}
+    estimator = small(reward=hits_of_a_chain, **how).fit(*few_rows())
+    assert "train_reward" in estimator.history_[-1]

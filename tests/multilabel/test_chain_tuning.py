@@ -9,8 +9,14 @@ from tiny_chains import few_rows, small
 
 from skdeep.metrics import ndcg_at_k_score
 from skdeep.multilabel._batches import LabelSetBatches
+from skdeep.multilabel._decisions import tune_threshold
 from skdeep.multilabel._setup import hold_out
-from skdeep.multilabel._tuning import DEFAULT_SHARES, _ranking_quality, tune
+from skdeep.multilabel._tuning import (
+    DEFAULT_SHARES,
+    _ranking_quality,
+    best_shares,
+    example_f1,
+)
 from skdeep.nn import SparseRows
 
 N, L = 200, 6
@@ -46,27 +52,26 @@ def test_ranking_of_two_labels_needs_no_third():
 def test_part_that_ranks_best_gets_the_largest_share(Y, best):
     parts = [noisy(Y, 0.99, seed) for seed in range(4)]
     parts[best] = noisy(Y, 0.3, 9)
-    shares, threshold = tune(Y, np.array(parts))
+    shares = best_shares(Y, np.array(parts))
     assert np.argmax(shares) == best
     assert sum(shares) == pytest.approx(1)
-    assert 0 < threshold < 1
 
 
 def test_path_alone_remains_if_nothing_is_clearly_better(Y):
     parts = np.array([noisy(Y, 0.5, 0)] * 4)
-    assert tune(Y, parts)[0] == DEFAULT_SHARES
+    assert best_shares(Y, parts) == DEFAULT_SHARES
     few = np.array([noisy(Y[:3], 0.9, seed) for seed in range(4)])
     gain = _ranking_quality(Y[:3], few.mean(0)) - _ranking_quality(Y[:3], few[0])
     if gain.mean() < gain.std():
-        assert tune(Y[:3], few)[0] == DEFAULT_SHARES
+        assert best_shares(Y[:3], few) == DEFAULT_SHARES
 
 
 def test_rows_without_labels_leave_the_shares_alone():
     Y = np.zeros((10, L), dtype=bool)
     parts = np.random.RandomState(0).rand(4, 10, L)
-    shares, threshold = tune(Y, parts)
-    assert shares == DEFAULT_SHARES
-    assert threshold >= parts[0].max() - 0.01  # nothing is to be found
+    assert best_shares(Y, parts) == DEFAULT_SHARES
+    cut = tune_threshold(Y, parts[0], example_f1)
+    assert cut >= parts[0].max() - 0.01  # nothing is to be found
 
 
 def test_held_out_rows_are_random_and_kept_from_one_pair_each():

@@ -115,13 +115,15 @@ class LabelOrderDisplay:
         Parameters
         ----------
         estimator : estimator instance
-            Fitted classifier with `predict_order`, or a Pipeline that ends with one.
+            Fitted classifier with `predict_order`, or a Pipeline or a search that ends
+            with one.
 
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Samples.
 
         label_names : list of str, default=None
-            Name of each label. None: `label_names_` of the estimator, if it has some.
+            Name of each label. None: `label_names_` of the estimator, if it has some, or
+            its classes, if its target was 1-d.
 
         row_names : list of str, default=None
             Title of each row. None: "row 0", "row 1", ...
@@ -140,16 +142,14 @@ class LabelOrderDisplay:
         display : LabelOrderDisplay
             The picture.
         """
-        if isinstance(estimator, Pipeline) and len(estimator) > 1:
-            X = estimator[:-1].transform(X)
-            estimator = estimator[-1]
+        estimator, X = _innermost(estimator, X)
         if not hasattr(estimator, "predict_order"):
             raise TypeError(
                 f"{type(estimator).__name__} has no `predict_order`; give a chain that "
                 "chooses an order, such as DynamicChainClassifier."
             )
         if label_names is None:
-            label_names = getattr(estimator, "label_names_", None)
+            label_names = _names_of_fit(estimator)
         return cls.from_predictions(
             estimator.predict_order(X),
             label_names=label_names,
@@ -316,12 +316,45 @@ class LabelOrderDisplay:
         return _short(text, MAX_NAME)
 
 
+def _innermost(estimator, X):
+    """The classifier inside of searches and pipelines, and the rows that it gets."""
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            if len(estimator) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator[-1]
+        else:
+            return estimator, X
+
+
+def _names_of_fit(estimator):
+    """Names of the labels that a fit has left, or None."""
+    names = getattr(estimator, "label_names_", None)
+    classes = getattr(estimator, "classes_", ())
+    if names is None and not np.array_equal(classes, np.arange(len(classes))):
+        return classes
+    return names
+
+
 def _checked_pair(row, labels, probabilities):
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if labels.ndim != 1 or labels.shape != probabilities.shape:
         raise ValueError(
             f"orders[{row}] has labels of shape {labels.shape} and probabilities of shape "
             f"{probabilities.shape}; give one probability per label."
+        )
+    if labels.size and (labels.dtype.kind not in "iu" or labels.min() < 0):
+        raise ValueError(
+            f"orders[{row}] has the labels {labels[:10].tolist()}; give column numbers of "
+            "the indicator matrix, 0 or greater."
+        )
+    found, counts = np.unique(labels, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"orders[{row}] takes label {found[counts > 1][0]} more than once; give each "
+            "label at one step."
         )
     return labels.astype(np.int64), probabilities
 
