@@ -20,9 +20,9 @@ class LabelSetBatches:
     Y : CSR matrix of shape (n_samples, n_labels)
         True sets; made dense one batch at a time.
 
-    per_row : tuple of ndarray of shape (n_samples,)
-        Leverage in the first look, and the group of members that must not learn from the
-        sample.
+    per_row : tuple of ndarray with an entry for each sample
+        What the first look says apart from the sample, and the group of members that
+        must not learn from it.
 
     batch_size : int
         Samples a batch; the last one may be smaller.
@@ -65,5 +65,5 @@ class LabelSetBatches:
             rows = batches[index]
             X = take_rows(self.X, rows, self.keep_sparse)
             Y = torch.from_numpy(self.Y[rows].toarray() > 0)
-            leverage, outsiders = (torch.from_numpy(p[rows]) for p in self.per_row)
-            yield KnownRows(X, Y.float(), leverage), (Y, outsiders)
+            left_out, outsiders = (torch.from_numpy(p[rows]) for p in self.per_row)
+            yield KnownRows(X, Y.float(), left_out), (Y, outsiders)

@@ -71,11 +71,13 @@ class DynamicChainClassifier(ChainAnswersMixin, ClassifierMixin, BaseDeepEstimat
         log-probability. If False, each goes its own way; their scores are averaged, and
         their sets vote.
 
-    first_look : {"ridge", "auto"} or None, default="auto"
-        Ridge regression in closed form, in random Fourier features of dense rows or in
-        the columns of sparse ones, whose opinion each step of the chain starts from.
-        For rows of the training it is the opinion with the row left out. "auto" is
-        "ridge" for the built-in perceptron, and None for other networks.
+    first_look : {"ridge", "trees", "auto"} or None, default="auto"
+        A model whose opinion each step of the chain starts from; for rows of the
+        training it is the opinion with the row left out. "ridge" is ridge regression in
+        closed form, in random Fourier features of dense rows or in the columns of
+        sparse ones; "trees" has randomised trees beside it, for dense rows and at most
+        16,777,216 pairs of a row and a label. "auto" is "trees" with the built-in
+        perceptron, and None with other networks.
 
     rollout : {"greedy", "sample"}, default="greedy"
         How the model's own order is found in training.
@@ -323,7 +325,7 @@ class DynamicChainClassifier(ChainAnswersMixin, ClassifierMixin, BaseDeepEstimat
     -----
     A step of the chain costs O(H (H + E) + E L) a row for states of size H, label
     embeddings of size E and L labels; a row needs one step for each of its labels. The
-    first look costs O(n M^2 + M^3) once, for at most 2,048 features M.
+    first look costs O(n M^2 + M^3) once, for at most 2,048 features M, and 300 trees.
 
     The paper's setting is ``first_look=None`` and ``joint_decoding=False`` with
     ``n_estimators=2``, ``training="mixed"``, ``hidden_size=2048``,
@@ -525,14 +527,16 @@ class DynamicChainClassifier(ChainAnswersMixin, ClassifierMixin, BaseDeepEstimat
         generator = make_generator(rng)
         self.device_ = resolve_device(self.device)
         module = start_chains(self, X, go_on, generator)
-        leverage = np.zeros(X.shape[0], dtype=np.float32)
+        left_out = np.zeros((X.shape[0], 1), dtype=np.float32)
         if module.look is not None and not (go_on and incremental):
             with torch.no_grad():
-                leverage = solve_first_look(module.look, module.scaler, X, Y, rng)
+                left_out = solve_first_look(module.look, module.scaler, X, Y, rng)
+            if module.look.trees is not None:
+                self._module_args["tree_sizes"] = module.look.trees.sizes
         batches = LabelSetBatches(
             X,
             Y,
-            (leverage, outsiders),
+            (left_out, outsiders),
             resolve_batch_size(self, X.shape[0]),
             generator=generator,
             keep_sparse=takes_sparse(module),
@@ -548,7 +552,7 @@ class DynamicChainClassifier(ChainAnswersMixin, ClassifierMixin, BaseDeepEstimat
         seed_dropout(module, make_generator(rng, self.device_))
         if not (go_on and incremental):
             self.score_weights_, self._thresholds = DEFAULT_SHARES, {}
-        held = held_out_rows(self, X, Y, leverage, outsiders)
+        held = held_out_rows(self, X, Y, left_out, outsiders)
         score = validation_score(self, held) if held and stops_early(self, X) else None
         self._train(
             module,

@@ -1,10 +1,10 @@
-"""First look: ridge regression in closed form, whose errors on its own rows are honest.
+"""First look: ridge regression and trees, whose opinions on their own rows are honest.
 
 The chain starts from the opinion of a model that looks at each label by itself. If that
 model had seen the sample, its opinion would be too good, and the chain would learn to
 trust it too much. Ridge regression knows what it would have said without a sample [1]_:
 with the leverage h of a sample, its prediction p and the truth y,
-``(p - h * y) / (1 - h)``.
+``(p - h * y) / (1 - h)``. Of trees, those answer that have not seen the sample.
 
 References
 ----------
@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from skdeep.multilabel._trees import Trees, grow_trees
 from skdeep.nn import row_linear
 
 # times the mean squared length of a row
@@ -29,7 +30,7 @@ WIDTHS = (0.1, 0.3)
 
 
 class FirstLook(nn.Module):
-    """Logits of the labels, linear in some features of the sample.
+    """Logits of the labels, linear in some features of the sample and in those of trees.
 
     Parameters
     ----------
@@ -46,19 +47,23 @@ class FirstLook(nn.Module):
         Whether the features are random Fourier features of the Gaussian kernel [2]_
         (for dense rows), or columns of X (for sparse ones).
 
+    tree_sizes : (int, int) or None, default=None
+        Inner nodes and leaves of the trees; None is without any.
+
     References
     ----------
     .. [2] Rahimi and Recht, "Random features for large-scale kernel machines", NIPS
        2007.
     """
 
-    def __init__(self, n_features, n_hidden, n_labels, fourier):
+    def __init__(self, n_features, n_hidden, n_labels, fourier, tree_sizes=None):
         super().__init__()
         self.fourier = fourier
+        self.trees = None if tree_sizes is None else Trees(n_labels, *tree_sizes)
         shapes = {
             "weight": (n_hidden + 1, n_labels),
             "bias": (n_labels,),
-            "scale": (2,),
+            "scale": (2 if tree_sizes is None else 3,),
         }
         if fourier:
             shapes |= {"projection": (n_hidden, n_features), "phase": (n_hidden,)}
@@ -91,14 +96,23 @@ class FirstLook(nn.Module):
         total = total / lengths ** (self.power / 2)
         return total + self.bias
 
-    def forward(self, X, Y=None, leverage=None):
-        # (B, D) -> (B, L); with truth and leverage: as if the sample had been left out
+    def forward(self, X, Y=None, left_out=None):
+        # (B, D) -> (B, L); with truth and what `solve_first_look` returned of these
+        # samples: as if they had been left out
         found = self.predict(X)
         if Y is not None:
-            share = leverage[:, None]
-            found = (found - share * Y) / (1 - share)
-        slope, offset = self.scale
-        return slope * found + offset
+            found = _without_own_part(found, Y, left_out[:, :1])
+        *slopes, offset = self.scale
+        logits = slopes[0] * found + offset
+        if self.trees is None:
+            return logits
+        is_new = left_out is None or left_out.shape[1] == 1
+        return logits + slopes[1] * (self.trees(X) if is_new else left_out[:, 1:])
+
+
+def _without_own_part(found, Y, leverage):
+    """Predictions as they would be without the sample."""
+    return (found - leverage * Y) / (1 - leverage)
 
 
 def _sum_rows(columns, table, starts, values):
@@ -130,15 +144,17 @@ def solve_first_look(look, scaler, X, Y, rng):
 
     Returns
     -------
-    leverage : ndarray of shape (n_samples,), dtype float32
-        Share of each sample in its own prediction.
+    left_out : ndarray of shape (n_samples, 1) or (n_samples, 1 + n_labels), float32
+        Share of each sample in its own prediction by the ridge regression, and its
+        logits by the trees that have not seen it.
 
     Notes
     -----
     Penalty, and the width of the kernel or the weighting of the columns (as they are, or
     rare ones more and rows of length one), have the least squared error with each
     sample left out.
-    O(n M^2 + M^3) for M features, for all penalties together.
+    O(n M^2 + M^3) for M features, for all penalties together, and what `grow_trees`
+    costs.
     """
     n_hidden = len(look.weight) - 1
     if look.fourier:
@@ -173,8 +189,19 @@ def solve_first_look(look, scaler, X, Y, rng):
     look.weight.zero_()
     look.weight[:-1] = torch.from_numpy(found.coefficients)
     look.bias.copy_(torch.from_numpy(found.bias))
-    look.scale.copy_(torch.from_numpy(np.array(found.scale)))
-    return found.leverage.astype(np.float32)
+    left_out = found.leverage[:, None].astype(np.float32)
+    opinions = [found.honest]
+    if look.trees is not None:
+        rows = np.concatenate(
+            [scaler(torch.from_numpy(X[s].copy())) for s in _slices(X)]
+        )
+        left_out = np.hstack([left_out, grow_trees(look.trees, rows, Y, rng)])
+        opinions.append(left_out[: len(found.honest), 1:])
+    n_rows = len(found.honest)
+    values = np.stack([part.ravel() for part in opinions])
+    scale = platt_scale(values, Y[:n_rows].toarray().ravel())
+    look.scale.copy_(torch.from_numpy(scale))
+    return left_out
 
 
 def _fourier_blocks(look, scaler, X):
@@ -211,7 +238,7 @@ class _Ridge(NamedTuple):
     coefficients: np.ndarray  # (M, L)
     bias: np.ndarray
     leverage: np.ndarray
-    scale: tuple
+    honest: np.ndarray  # (n, L), of as many rows as two or three numbers need
 
 
 def _ridge(blocks, n_hidden, Y):
@@ -242,13 +269,12 @@ def _ridge(blocks, n_hidden, Y):
     bias = mean_y - mean_x @ coefficients
     honest = []
     for rows, values in blocks():
-        share, truth = leverages[best, rows, None], Y[rows].toarray()
-        found = (values @ coefficients + bias - share * truth) / (1 - share)
-        honest.append(np.stack([found.ravel(), truth.ravel()]))
-        if sum(part.shape[1] for part in honest) > 2**21:  # enough for two numbers
+        found, share = values @ coefficients + bias, leverages[best, rows, None]
+        honest.append(_without_own_part(found, Y[rows].toarray(), share))
+        if sum(part.size for part in honest) > 2**21:
             break
-    scale = platt_scale(*np.concatenate(honest, axis=1))
-    return _Ridge(errors[best], coefficients, bias, leverages[best], scale)
+    honest = np.concatenate(honest)
+    return _Ridge(errors[best], coefficients, bias, leverages[best], honest)
 
 
 def _principal_axes(blocks, mean, n_samples):
@@ -268,21 +294,21 @@ def _principal_axes(blocks, mean, n_samples):
 
 
 def platt_scale(values, truth):
-    """Slope and offset that turn values into logits, by Newton's method.
+    """Slopes and offset that turn values into logits, by Newton's method.
 
     Parameters
     ----------
-    values : ndarray of shape (n,)
-        Predictions.
+    values : ndarray of shape (n_predictions, n)
+        One or more predictions of each truth.
 
     truth : ndarray of shape (n,)
         0 or 1 for each.
 
     Returns
     -------
-    slope, offset : float
-        Of the logistic regression of `truth` on `values`, with truths a little inside
-        of 0 and 1 so that separable data have a finite slope [1]_.
+    scale : ndarray of shape (n_predictions + 1,)
+        Slopes and offset of the logistic regression of `truth` on `values`, with truths a
+        little inside of 0 and 1 so that separable data have finite slopes [1]_.
 
     References
     ----------
@@ -292,14 +318,13 @@ def platt_scale(values, truth):
     n_true = truth.sum()
     high, low = (n_true + 1) / (n_true + 2), 1 / (len(truth) - n_true + 2)
     truth = np.where(truth > 0, high, low)
-    slope, offset = 4.0, -2.0
+    design = np.vstack([values, np.ones(len(truth))])
+    scale = np.zeros(len(design))
+    scale[0], scale[-1] = 4.0, -2.0
     for _ in range(25):
-        proba = 1 / (1 + np.exp(-np.clip(slope * values + offset, -30, 30)))
-        residual, spread = proba - truth, proba * (1 - proba) + 1e-9
-        gradient = np.array([residual @ values, residual.sum()])
-        cross = spread @ values
-        hessian = np.array([[spread @ values**2, cross], [cross, spread.sum()]])
-        step = np.linalg.solve(hessian + 1e-6 * np.eye(2), gradient)
-        step *= min(1, 5 / max(abs(step).max(), 1e-12))
-        slope, offset = slope - step[0], offset - step[1]
-    return float(slope), float(offset)
+        proba = 1 / (1 + np.exp(-np.clip(scale @ design, -30, 30)))
+        spread = proba * (1 - proba) + 1e-9
+        hessian = (design * spread) @ design.T + 1e-6 * np.eye(len(design))
+        step = np.linalg.solve(hessian, design @ (proba - truth))
+        scale -= step * min(1, 5 / max(abs(step).max(), 1e-12))
+    return scale

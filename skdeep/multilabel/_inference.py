@@ -125,7 +125,7 @@ class Inference:
             Hypotheses that a row will need.
 
         known : (ndarray, ndarray) or None, default=None
-            Sets and leverages, if the rows were seen by the first look.
+            Sets, and what the first look says apart from the rows, if it saw them.
 
         Yields
         ------
@@ -156,8 +156,8 @@ class Inference:
             part = sp.csr_array(part)
         batch = take_rows(part, slice(None), keep_sparse)
         if known is not None:
-            Y, leverage = (torch.from_numpy(part[rows]) for part in known)
-            batch = KnownRows(batch, Y.float(), leverage)
+            Y, left_out = (torch.from_numpy(part[rows]) for part in known)
+            batch = KnownRows(batch, Y.float(), left_out)
         found = self.module(batch.to(self.device))
         return [found[index][1] for index in self.members]
 

@@ -277,19 +277,20 @@ class KnownRows:
     Y : tensor of shape (B, L)
         Their sets as zeros and ones.
 
-    leverage : tensor of shape (B,)
-        Share of each sample in its own ridge prediction.
+    left_out : tensor of shape (B, 1) or (B, 1 + L)
+        Share of each sample in its own ridge prediction, and its logits by the trees
+        that have not seen it.
     """
 
-    def __init__(self, X, Y, leverage):
-        self.X, self.Y, self.leverage = X, Y, leverage
+    def __init__(self, X, Y, left_out):
+        self.X, self.Y, self.left_out = X, Y, left_out
 
     def __len__(self):
         return len(self.Y)
 
     def to(self, device):
         """Send the tensors to a device."""
-        return KnownRows(*(part.to(device) for part in (self.X, self.Y, self.leverage)))
+        return KnownRows(*(part.to(device) for part in (self.X, self.Y, self.left_out)))
 
 
 class ChainEnsemble(nn.Module):
@@ -304,7 +305,7 @@ class ChainEnsemble(nn.Module):
         Applied to all samples.
 
     look : FirstLook or None
-        Ridge regression in front of the chains.
+        What stands in front of the chains.
     """
 
     def __init__(self, members, scaler, look):
@@ -322,7 +323,7 @@ class ChainEnsemble(nn.Module):
         # (B, D), SparseRows or KnownRows -> a pair (ChainNet, Context) per member
         known = ()
         if isinstance(X, KnownRows):
-            X, known = X.X, (X.Y, X.leverage)
+            X, known = X.X, (X.Y, X.left_out)
         X = self.scaler(X)
         look = None if self.look is None else self.look(X, *known)
         return [(member, member(X, look)) for member in self.members]
@@ -339,6 +340,7 @@ def make_chains(
     label_skip,
     has_head,
     n_look,
+    tree_sizes,
     sparse,
     **encoder_args,
 ):
@@ -357,6 +359,9 @@ def make_chains(
 
     n_look : int
         Features of the first look; 0 is without one.
+
+    tree_sizes : (int, int) or None
+        Inner nodes and leaves of its trees.
 
     sparse : bool
         Whether the samples are sparse.
@@ -386,7 +391,9 @@ def make_chains(
             )
         )
     n_features = encoder_args["n_features"]
-    look = FirstLook(n_features, n_look, n_labels, not sparse) if n_look else None
+    look = None
+    if n_look:
+        look = FirstLook(n_features, n_look, n_labels, not sparse, tree_sizes)
     return ChainEnsemble(members, Scaler(n_features, sparse), look)
 
 

@@ -22,6 +22,7 @@ from skdeep.utils._torch import resolve_device
 _COUNT = Interval(Integral, 1, None, closed="left")
 _SHARE = Interval(Real, 0, 1, closed="left")
 _WEIGHT = Interval(Real, 0, None, closed="left")
+_MAX_OPINIONS = 2**24  # of trees on the rows of the training
 
 
 class _Sequence(HasMethods):
@@ -40,7 +41,7 @@ CONSTRAINTS = {
     "training": [StrOptions({"mixed", *OBJECTIVES})],
     "n_estimators": [_COUNT],
     "joint_decoding": ["boolean"],
-    "first_look": [StrOptions({"ridge", "auto"}), None],
+    "first_look": [StrOptions({"ridge", "trees", "auto"}), None],
     "rollout": [StrOptions({"greedy", "sample"})],
     "rollout_steps": [Interval(Integral, 0, None, closed="left"), None],
     "reward": [StrOptions(REWARDS), callable],
@@ -221,7 +222,10 @@ def _chain_args(est, X):
     """Describe the network as arguments of `make_chains`."""
     perceptron = est.module in (None, "mlp")
     sparse, n_features = sp.issparse(X), X.shape[1]
-    looks = est.first_look == "ridge" or (est.first_look == "auto" and perceptron)
+    looks = est.first_look in ("ridge", "trees")
+    looks = looks or (est.first_look == "auto" and perceptron)
+    has_trees = looks and est.first_look != "ridge" and not sparse
+    has_trees = has_trees and X.shape[0] * est.n_labels_ <= _MAX_OPINIONS
     n_look = 1024
     if sparse:
         n_look = min(2048, n_features, max(64, 2**25 // est.n_labels_))
@@ -245,6 +249,7 @@ def _chain_args(est, X):
         "label_skip": bool(est.label_skip),
         "has_head": not looks or est.order is None,
         "n_look": int(n_look) if looks else 0,
+        "tree_sizes": (0, 0) if has_trees else None,
         "sparse": sparse,
     }
 
@@ -253,7 +258,8 @@ def _check_same_network(est, args):
     """Refuse to go on with other parameters of the network than those of the fit."""
     for name, value in args.items():
         before = est._module_args[name]
-        follows = name in ("n_look", "n_encoded")  # from the data, from the network
+        # from the data, from the network, from the fit
+        follows = name in ("n_look", "n_encoded", "tree_sizes")
         if value is not before and value != before and not follows:
             raise InvalidParameterError(
                 "The training goes on with the fitted network, but "

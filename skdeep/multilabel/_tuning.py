@@ -38,24 +38,24 @@ class HeldOut(NamedTuple):
     Y : ndarray of shape (n_samples, n_labels), dtype bool
         Their true sets.
 
-    leverage : ndarray of shape (n_samples,)
-        Their leverages in the first look.
+    left_out : ndarray with an entry for each sample
+        What the first look says apart from them.
     """
 
     members: np.ndarray
     X: object
     Y: np.ndarray
-    leverage: np.ndarray
+    left_out: np.ndarray
 
 
-def held_out_rows(est, X, Y, leverage, outsiders):
+def held_out_rows(est, X, Y, left_out, outsiders):
     """Rows held out from each group of members: list of HeldOut."""
     groups = group_of_members(est.n_estimators)
     held = []
     for index in np.unique(outsiders[outsiders >= 0]):
         rows = np.flatnonzero(outsiders == index)
         members = np.flatnonzero(groups == index)
-        held.append(HeldOut(members, X[rows], Y[rows].toarray() > 0, leverage[rows]))
+        held.append(HeldOut(members, X[rows], Y[rows].toarray() > 0, left_out[rows]))
     return held
 
 
@@ -71,7 +71,7 @@ def _ask_all(est, held, answer, module=None):
                 part.X,
                 lambda contexts, ask=inference: answer(ask, contexts),
                 max(est.beam_size, est.n_draws if generator else 1),
-                (part.Y, part.leverage),
+                (part.Y, part.left_out),
             )
     return torch.cat(found).numpy()
 

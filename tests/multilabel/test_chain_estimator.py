@@ -479,7 +479,6 @@ def test_cut_is_tuned_on_the_scores_that_it_cuts(proba, data, monkeypatch):
 
     def remember(est, held):
         seen["rows"] = np.concatenate([part.X for part in held])
-        seen["leverage"] = held
         tune_answers(est, held)
 
     monkeypatch.setattr(_tuning, "tune_threshold", spy)

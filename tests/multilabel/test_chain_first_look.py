@@ -45,8 +45,8 @@ def solve(X, Y, n_hidden, factor=1.0, seed=0):
     scaler.factor.fill_(factor)
     rng = np.random.RandomState(seed)
     with torch.no_grad():
-        leverage = solve_first_look(look, scaler, X, Y, rng)
-    return look, scaler, leverage
+        left_out = solve_first_look(look, scaler, X, Y, rng)
+    return look, scaler, left_out[:, 0]
 
 
 def features_of(look, scaler, X):
@@ -100,7 +100,7 @@ def left_out_opinion(look, scaler, X, Y, leverage):
     rows = SparseRows.from_csr(X) if sp.issparse(X) else torch.from_numpy(X)
     truth = torch.from_numpy(Y.toarray()).float()
     with torch.no_grad():
-        logits = look(scaler(rows), truth, torch.from_numpy(leverage))
+        logits = look(scaler(rows), truth, torch.from_numpy(leverage)[:, None])
     slope, offset = look.scale
     return (logits - offset) / slope
 
@@ -256,7 +256,7 @@ def test_platt_scale_is_logistic_regression(seed):
     rng = np.random.RandomState(seed)
     values = rng.normal(0.3, 0.4, size=400)
     truth = (rng.rand(400) < 1 / (1 + np.exp(2 - 5 * values))).astype(float)
-    slope, offset = platt_scale(values, truth)
+    slope, offset = platt_scale(values[None], truth)
     n_true = truth.sum()  # targets as in Platt's paper, a little inside of 0 and 1
     high, low = (n_true + 1) / (n_true + 2), 1 / (400 - n_true + 2)
     share = np.where(truth, high, low)
@@ -279,7 +279,7 @@ def test_platt_scale_is_logistic_regression(seed):
     ],
 )
 def test_platt_scale_stays_finite(values, truth):
-    slope, offset = platt_scale(np.array(values), np.array(truth))
+    slope, offset = platt_scale(np.array([values]), np.array(truth))
     assert np.isfinite([slope, offset]).all()
     assert np.abs([slope, offset]).max() < 200
 

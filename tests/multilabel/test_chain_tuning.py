@@ -143,7 +143,7 @@ def test_every_row_comes_once_an_epoch_with_all_that_is_its_own(n_samples, batch
     assert_array_equal(np.concatenate([b.X for b, _ in found]), X[rows])
     assert_array_equal(np.concatenate([t[0] for _, t in found]), Y.toarray()[rows] > 0)
     assert_array_equal(np.concatenate([b.Y for b, _ in found]), Y.toarray()[rows])
-    assert_array_equal(np.concatenate([b.leverage for b, _ in found]), rows)
+    assert_array_equal(np.concatenate([b.left_out for b, _ in found]), rows)
     sizes = [len(batch) for batch, _ in found]
     assert max(sizes) <= batch_size
 
