@@ -532,7 +532,8 @@ class DynamicChainClassifier(ChainAnswersMixin, ClassifierMixin, BaseDeepEstimat
             with torch.no_grad():
                 left_out = solve_first_look(module.look, module.scaler, X, Y, rng)
             if module.look.trees is not None:
-                self._module_args["tree_sizes"] = module.look.trees.sizes
+                sizes = {"tree_sizes": module.look.trees.sizes}
+                self._module_args = self._module_args | sizes
         batches = LabelSetBatches(
             X,
             Y,
