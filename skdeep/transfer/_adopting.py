@@ -7,8 +7,9 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import has_fit_parameter
 
 from skdeep.exceptions import InvalidParameterError
-from skdeep.transfer._features import check_rows, settle_features
+from skdeep.transfer._features import check_rows, settle_features, stand_in
 from skdeep.transfer._labels import check_weights, class_factors, merge_classes
+from skdeep.transfer._new_data import check_expected
 from skdeep.transfer._source_kinds import (
     check_fitted,
     check_kind,
@@ -38,7 +39,7 @@ def adopt_source(est, source, classes=None):
     est.estimator_ = settled(source)
 
 
-def fit_source(est, X, y, sample_weight):
+def fit_source(est, X, y, sample_weight, expected=None):
     """Fit a copy of `estimator`; the extender then answers like it."""
     check_kind(est.estimator)
     if not hasattr(est.estimator, "fit"):
@@ -48,8 +49,9 @@ def fit_source(est, X, y, sample_weight):
         )
     est.estimator_ = est.estimator
     settle_features(est, X)
-    check_rows(est, X, reset=True)
+    rows = check_rows(est, X, reset=True)
     classes, codes = encode_labels(est, y)
+    check_expected(classes, expected)
     check_consistent_length(X, codes)
     weight = check_weights(sample_weight, len(codes))
     if not (isinstance(est.class_weight, str) and est.class_weight == "auto"):
@@ -59,6 +61,7 @@ def fit_source(est, X, y, sample_weight):
     adopt_source(est, fitted_copy(est.estimator, X, classes[codes], weight), classes)
     settle_features(est, X)
     est._seen = None
+    est._stand_in = stand_in(est, rows)
     be_the_source(est)
 
 
@@ -85,6 +88,7 @@ def be_the_source(est):
     reset_attributes(est, layout)
     est.annotation_ = "full"
     est.method_, est._signal, est._head = "source", "logits", None
+    est._n_features_out = len(est.base_classes_)
     est.gamma_, est.retention_, est.n_parameters_ = 1.0, 1.0, 0
 
 

@@ -1,13 +1,15 @@
 """What a fitted extender says about rows and sentences."""
 
 import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.base import forward, use_one_thread_after_fork
-from skdeep.transfer._extending import head_log_proba
-from skdeep.transfer._features import check_rows, for_method, see
+from skdeep.transfer._extending import head_log_proba, represent
+from skdeep.transfer._features import check_queries, for_method, see
 from skdeep.transfer._modes import mode_of
+from skdeep.transfer._sentences import check_sentences, check_tags
 from skdeep.transfer._sources import as_source_input, without_tensors
 
 
@@ -19,12 +21,37 @@ def _tags(est):
     return mode_of(est) == "sequence"
 
 
-def _has_representation(est):
-    return _classifies(est) and hasattr(getattr(est, "_head", None), "lower_part")
+class _Representation(TransformerMixin):
+    """Its `transform` heeds `set_output`."""
+
+    def transform(self, X):
+        """Joint representation of rows, below the output layer.
+
+        Parameters
+        ----------
+        X : object of length n_samples
+            Rows.
+
+        Returns
+        -------
+        X_new : ndarray or CSR matrix of shape (n_samples, n_components), dtype float32
+            Hidden layer and adapter of a network; features and source scores, on a
+            common scale, of other methods. Those of the rows of the fit look better
+            than those of others.
+        """
+        check_is_fitted(self)
+        use_one_thread_after_fork()
+        return represent(self, *for_method(self, *self._see(X)))
 
 
 class ExtendedAnswersMixin:
     """`predict` and its like."""
+
+    transform = available_if(_classifies)(_Representation.transform)
+    fit_transform = available_if(_classifies)(TransformerMixin.fit_transform)
+    get_feature_names_out = available_if(_classifies)(
+        ClassNamePrefixFeaturesOutMixin.get_feature_names_out
+    )
 
     def predict(self, X):
         """Most probable class of each row, or the best tags of each sentence.
@@ -124,25 +151,6 @@ class ExtendedAnswersMixin:
 
         return sequence_marginals(self, X)
 
-    @available_if(_has_representation)
-    def transform(self, X):
-        """Joint representation of rows, below the output layer.
-
-        Parameters
-        ----------
-        X : object of length n_samples
-            Rows.
-
-        Returns
-        -------
-        X_new : ndarray of shape (n_samples, n_components), dtype float32
-            Hidden layer and adapter.
-        """
-        check_is_fitted(self)
-        features, scores = for_method(self, *self._see(X))
-        module, X = self._head.lower_part(self, features, scores)
-        return forward(module, X, self.device_)
-
     def predict_source(self, X):
         """What the source itself says.
 
@@ -161,7 +169,7 @@ class ExtendedAnswersMixin:
             return self.base_classes_[self._see(X)[1].argmax(axis=1)]
         X = without_tensors(X)
         if _classifies(self):
-            check_rows(self, X, reset=False)
+            check_queries(self, X)
         return self.estimator_.predict(as_source_input(self.estimator_, X))
 
     def score(self, X, y, sample_weight=None):
@@ -189,14 +197,20 @@ class ExtendedAnswersMixin:
             return super().score(X, y, sample_weight)
         if sample_weight is not None:
             raise ValueError("The score of a tagger takes no sample_weight.")
+        check_is_fitted(self)
         from skdeep.transfer._tagger_training import tagging_score
 
         scheme = getattr(self, "scheme_", getattr(self.estimator_, "scheme_", "BIO"))
-        return tagging_score(list(y), self.predict(X), scheme)
+        tokens = check_sentences(X)
+        tags = check_tags(tokens, y)
+        return tagging_score(tags, self.predict(tokens.sentences()), scheme)
+
+    def _apply(self, module, X):
+        return forward(module, X, self.device_)
 
     def _see(self, X):
         X = without_tensors(X)
-        return see(self, X, check_rows(self, X, reset=False))
+        return see(self, X, check_queries(self, X))
 
     def _log_proba(self, X):
         check_is_fitted(self)

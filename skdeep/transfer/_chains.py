@@ -1,10 +1,12 @@
 """Extenders of extenders, and one in place of many."""
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
+from skdeep.transfer._sentences import check_list
 from skdeep.transfer._source_kinds import tells_classes, unwrap
 from skdeep.utils._validation import encode_labels
 
@@ -46,7 +48,9 @@ def collapsed(est, X):
     single = clone(est).set_params(estimator=first.estimator_, prefit=True)
     single.set_params(new_annotation="full", class_weight=None)
     if est.mode_ == "sequence":
-        return _collapsed_tagger(est, single, list(X))
+        X = check_list(X, "X", "sentences, lists of tokens")
+        return _collapsed_tagger(est, single, X)
+    X = X.tocsr() if sp.issparse(X) else X
     single.set_params(distill=0.0)  # the chain's answers hold the source's already
     if est.method == "gate":
         single.set_params(method="auto")

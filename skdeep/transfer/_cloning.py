@@ -21,11 +21,12 @@ class FrozenSourceMixin:
             if not self._is_frozen(name, value):
                 params[name] = clone(value, safe=False)
         copied = type(self)(**params)
-        for name in ("_metadata_request", "_skl_callbacks"):
+        by_value = "_metadata_request", "_sklearn_output_config"
+        for name in (*by_value, "_skl_callbacks"):
             if hasattr(self, name):
                 value = getattr(self, name)
-                by_value = name == "_metadata_request"
-                setattr(copied, name, clone(value, safe=False) if by_value else value)
+                value = clone(value, safe=False) if name in by_value else value
+                setattr(copied, name, value)
         return copied
 
     def get_params(self, deep=True):

@@ -4,11 +4,13 @@ import time
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_random_state
 
 from skdeep.metrics import extension_scores
 from skdeep.metrics._extension import old_classes_of
 from skdeep.transfer._extender import AdapterExtender
 from skdeep.transfer._modes import resolve_mode
+from skdeep.transfer._new_data import check_classes
 from skdeep.transfer._source_kinds import source_classes
 
 _COLUMNS = ("old", "new", "all", "harmonic", "source_old", "forgetting")
@@ -113,6 +115,11 @@ def compare_extensions(
     >>> rows[0]["new"], rows[1]["new"] > 0.6
     (0.0, True)
     """
+    for name, labels in {"y": y, "y_test": y_test}.items():
+        if labels is None:
+            raise ValueError(f"`{name}` is None; give the labels or tags of all rows.")
+    classes = check_classes(classes)
+    check_random_state(random_state)  # refuses what is none
     extender = estimator
     if not isinstance(extender, AdapterExtender) or hasattr(extender, "classes_"):
         extender = AdapterExtender(estimator)
@@ -166,6 +173,12 @@ def resolve_methods(methods, extender, X, y, classes=None):
         if not len(methods):
             raise ValueError("`methods` is empty; name one method or more.")
         if isinstance(methods, dict):
+            for name, params in methods.items():
+                if not isinstance(params, dict):
+                    raise ValueError(
+                        f"`methods` must give a dict of parameters for {name!r}; got "
+                        f"{type(params).__name__}."
+                    )
             return methods
         return {name: {"method": name} for name in methods}
     if resolve_mode(extender, X, y) == "sequence":

@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 import torch
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.base import BaseDeepEstimator, all_or_nothing
@@ -19,7 +19,11 @@ _AUTO = StrOptions({"auto"})
 
 
 class AdapterExtender(
-    ExtendedAnswersMixin, FrozenSourceMixin, ClassifierMixin, BaseDeepEstimator
+    ExtendedAnswersMixin,
+    FrozenSourceMixin,
+    TransformerMixin,
+    ClassifierMixin,
+    BaseDeepEstimator,
 ):
     """Teach a trained classifier or tagger new classes, from new data alone.
 
@@ -106,7 +110,8 @@ class AdapterExtender(
         those of the source, a transformer makes something of X. "auto" is the output of
         all steps of a pipeline but the last; the features of an `AdapterExtender`; else
         X, or the scores if X is text or has missing values. "both" adds the scores to
-        that.
+        that. Where rows of the fit had no missing values, but the source takes them,
+        later ones are replaced by means of the fit.
 
     novelty : {"auto", "knn", "mahalanobis"} or None, default="auto"
         Distance of the gate. None is without a gate.

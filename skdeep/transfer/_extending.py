@@ -3,11 +3,12 @@
 import warnings
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
 from skdeep.exceptions import InvalidParameterError
 from skdeep.transfer._adopting import reset_attributes
-from skdeep.transfer._features import for_method
+from skdeep.transfer._features import for_method, stand_in
 from skdeep.transfer._heads import fit_head, pick_method
 from skdeep.transfer._labels import merge_classes, one_kind, row_weights
 from skdeep.transfer._rows import NewRows
@@ -33,6 +34,8 @@ def extend_source(est, seen, *, quiet=False):
     """
     rng = check_random_state(est.random_state)
     est._seen = seen
+    est._stand_in = stand_in(est, seen.features)
+    est._is_dense = not sp.issparse(seen.features)
     est.classes_, layout = merge_classes(est.base_classes_, seen.labels)
     labels = one_kind(est.classes_, seen.labels)[1]
     codes = np.searchsorted(est.classes_, labels).astype(np.int64)
@@ -56,6 +59,8 @@ def extend_source(est, seen, *, quiet=False):
             rows = NewRows(*for_method(est, seen.features, seen.scores), codes, weight)
             pool = None if pool is None else for_method(est, *seen.pool)
         est._head = fit_head(est, rows, layout, rng, pool)
+    row = rows.features[:1], rows.scores[:1]
+    est._n_features_out = represent(est, *row).shape[1]
     est.gamma_ = getattr(est._head, "gamma", None)
     est.n_parameters_ = int(getattr(est._head, "n_parameters", 0))
     is_old = np.isin(codes, layout.old)
@@ -101,6 +106,24 @@ def retention(est, seen, is_old):
     log_proba = head_log_proba(est, features, seen.scores[keep])
     source = est._layout.old[seen.scores[keep].argmax(axis=1)]
     return float((log_proba.argmax(axis=1) == source).mean())
+
+
+def represent(est, features, scores):
+    """What is below the output layer; with nothing but the source, its scores.
+
+    Parameters
+    ----------
+    est : AdapterExtender
+
+    features, scores : from `for_method`
+
+    Returns
+    -------
+    representation : ndarray or CSR matrix of shape (n_samples, n_components)
+    """
+    if est._head is None:
+        return scores
+    return est._head.represent(est, features, scores)
 
 
 def head_log_proba(est, features, scores):

@@ -43,7 +43,8 @@ def settle_features(est, X):
         if not is_fitted(features):
             raise NotFittedError(
                 f"The transformer `features` ({type(features).__name__}) is not fitted; "
-                "fit it first, the extender never trains it."
+                "fit it first, the extender never trains it. In the grid of a search, "
+                "which copies what it lists, put it into a FrozenEstimator."
             )
         est._feature_place, est._transformer = "transformer", features
         return
@@ -102,11 +103,49 @@ def is_text(X):
 
 
 def _has_missing(X):
+    if hasattr(X, "isna"):
+        return bool(np.asarray(X.isna()).any())
     values = np.asarray(X.data if sp.issparse(X) else X)
+    if values.dtype == object:
+        return any(value is None or value != value for value in values.ravel())
     return values.dtype.kind == "f" and bool(np.isnan(values).any())
 
 
-def check_rows(est, X, *, reset):
+def _n_rows(X):
+    """Number of rows; None of what holds no rows."""
+    if isinstance(X, (str, bytes, dict)):
+        return None
+    if hasattr(X, "shape"):
+        return X.shape[0] if len(X.shape) else None
+    return len(X) if hasattr(X, "__len__") else None
+
+
+def stand_in(est, features):
+    """Row whose values take the place of missing ones, or None.
+
+    Parameters
+    ----------
+    est : AdapterExtender
+        With its source and the place of its features.
+
+    features : ndarray or CSR matrix of shape (n_samples, n_features), or None
+        Of the rows of the fit.
+
+    Returns
+    -------
+    row : ndarray of shape (n_features,) or None
+        Means; None where the source refuses missing values, or sees other features.
+    """
+    is_input = est._feature_place == "input" and not sp.issparse(features)
+    return features.mean(axis=0) if is_input and takes_missing(est.estimator_) else None
+
+
+def check_queries(est, X):
+    """Check rows that are to be answered: `check_rows`, with a `stand_in`."""
+    return check_rows(est, X, reset=False, missing=getattr(est, "_stand_in", None))
+
+
+def check_rows(est, X, *, reset, missing=None):
     """Check rows as far as this can be done without the source.
 
     Parameters
@@ -120,24 +159,41 @@ def check_rows(est, X, *, reset):
     reset : bool
         Whether this is a fit.
 
+    missing : ndarray of shape (n_features,) or None, default=None
+        What takes the place of missing values in dense rows; None refuses them.
+
     Returns
     -------
     rows : ndarray or CSR matrix of shape (n_samples, n_features), or object
         As float32 where the features are the input itself, else X.
     """
     if est._feature_place != "input":
-        if X is None or isinstance(X, (str, bytes, dict)):
+        n_rows = _n_rows(X)
+        if n_rows is None:
             raise TypeError(f"X must hold rows. Got {type(X).__name__}.")
+        if not n_rows:
+            raise ValueError(
+                "Found array with 0 sample(s); X must hold one row or more."
+            )
         validate_data(est, X, skip_check_array=True, reset=reset)
         return X
     rows = X
     if network_of(est.estimator_) is not None and np.ndim(X) > 2:
         rows = np.asarray(X)
         rows = rows.reshape(len(rows), -1)
+    fills = missing is not None and not sp.issparse(rows)
+    checks = {"ensure_all_finite": "allow-nan"} if fills else {}
     try:
         sparse = takes_sparse(est.estimator_)
-        return validate_rows(est, rows, reset=reset, accept_sparse=sparse)
+        rows = validate_rows(est, rows, reset=reset, accept_sparse=sparse, **checks)
+        return np.where(np.isnan(rows), missing, rows) if fills else rows
     except ValueError as error:
+        if "contains NaN" in str(error) and takes_missing(est.estimator_):
+            raise ValueError(
+                "Input X contains NaN. `estimator` takes missing values, but the "
+                "features beside it are X itself, which must be complete here; set "
+                "`features` to 'scores', or to a fitted transformer that fills gaps."
+            ) from error
         if is_text(X):
             raise ValueError(
                 f"{error} If `estimator` itself takes such rows, set `features` to "
@@ -181,7 +237,7 @@ def own_features(est, X, rows):
         return rows
     if place == "chain":
         inner = unwrap(est.estimator_, type(est))
-        return own_features(inner, X, check_rows(inner, X, reset=False))
+        return own_features(inner, X, check_queries(inner, X))
     if place == "steps":
         made = unwrap(est.estimator_, Pipeline)[:-1].transform(X)
     else:
@@ -208,6 +264,7 @@ def for_method(est, features, scores):
     Returns
     -------
     features : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32
+        Dense if those of the fit were.
 
     scores : ndarray of shape (n_samples, n_old), dtype float32
     """
@@ -217,4 +274,8 @@ def for_method(est, features, scores):
     if est._with_scores:
         join = sp.hstack if sp.issparse(features) else np.hstack
         features = join([features, scores])
-    return sp.csr_matrix(features) if sp.issparse(features) else features, scores
+    if not sp.issparse(features):
+        return features, scores
+    if getattr(est, "_is_dense", False):
+        return features.toarray(), scores
+    return sp.csr_matrix(features), scores

@@ -9,7 +9,7 @@ from skdeep.transfer._adopting import (
 from skdeep.transfer._extending import extend_source
 from skdeep.transfer._features import settle_features
 from skdeep.transfer._modes import resolve_mode
-from skdeep.transfer._new_data import read_new_data
+from skdeep.transfer._new_data import check_classes, read_new_data
 from skdeep.transfer._sentences import check_list
 from skdeep.transfer._source_kinds import check_fitted
 from skdeep.transfer._sources import without_tensors
@@ -39,6 +39,7 @@ def fit_extender(est, X, y, X_unlabeled, sample_weight, classes, *, go_on=False)
         )
     if y is None:
         encode_labels(est, y)  # refuses it before anything else
+    classes = check_classes(classes)
     X, X_unlabeled = without_tensors(X), without_tensors(X_unlabeled)
     mode = est.mode_ if go_on else resolve_mode(est, X, y)
     est.mode_ = mode
@@ -54,7 +55,7 @@ def fit_extender(est, X, y, X_unlabeled, sample_weight, classes, *, go_on=False)
     est._fit_data = X, y  # for callbacks that score
     if not go_on:
         if not est.prefit:
-            fit_source(est, X, y, sample_weight)
+            fit_source(est, X, y, sample_weight, classes)
             del est._fit_data
             return
         adopt_source(est, est.estimator, classes)
@@ -87,7 +88,7 @@ def _fit_tagger(est, X, y, X_unlabeled, sample_weight, classes, go_on):
     if not go_on:
         check_fitted(est.estimator)
         est.estimator_ = est.estimator
-        est._named = None if classes is None else [str(tag) for tag in classes]
+        est._named = None if classes is None else classes.astype(str)
     seen = [
         check_list(X, "X", "sentences, lists of tokens"),
         check_list(y, "y", "tag lists, one a sentence"),

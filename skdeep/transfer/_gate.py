@@ -21,6 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
+from skdeep.transfer._gate_chains import (
+    ask_in_turn,
+    asked_before,
+    links_of,
+    turn,
+)
 from skdeep.transfer._kept_rows import OldDistance, find_kept_rows, measure_old
 from skdeep.transfer._novelty import (
     Ruler,
@@ -30,7 +36,7 @@ from skdeep.transfer._novelty import (
     likeness,
     make_measures,
 )
-from skdeep.transfer._pool import MOST, fit_with_pool, split_by
+from skdeep.transfer._pool import MOST, fit_with_pool
 from skdeep.transfer._rows import Layout
 from skdeep.transfer._scaling import Scaling, learn_scaling
 from skdeep.transfer._softmax import Problem, solve
@@ -71,6 +77,9 @@ class Gate:
 
     old : OldDistance or None, default=None
         Distance from rows that the source holds.
+
+    links : tuple of Link, default=()
+        Gates of the source, see `_gate_chains.py`.
     """
 
     ruler: Ruler
@@ -82,11 +91,10 @@ class Gate:
     threshold: float
     width: float
     old: OldDistance | None = None
+    links: tuple = ()
 
     def unlikeness(self, features, scores, from_old=None):
         """u, for each row, in standard deviations of the gate's own rows.
-
-        In a chain of gates the last one is asked first; whatever it leaves goes on.
 
         `from_old` is the distance from old rows, if it is known.
         """
@@ -102,8 +110,19 @@ class Gate:
         return _join((both - self.center) / self.spread, alike, self.are_logs)
 
     def log_odds(self, features, scores):
-        """Log odds that a row is new; positive below the threshold."""
-        return (self.threshold - self.unlikeness(features, scores)) / self.width
+        """Log odds that a row is new; without other gates, positive below the threshold."""
+        u = self.unlikeness(features, scores)
+        odds = (self.threshold - u) / self.width
+        if not self.links:
+            return odds
+        log_old, log_new = self.split(log_softmax(scores, axis=1), u, scores)
+        return log_new - logsumexp(log_old, axis=1)
+
+    def split(self, log_old, u, scores):
+        """See `ask_in_turn`."""
+        before = asked_before(turn(u, self.threshold), scores, self.links)
+        odds = np.clip((self.threshold - u) / self.width, -MOST, MOST)
+        return ask_in_turn(log_old, odds, before)
 
 
 def learn_gate(features, scores, codes, *, kind, quantile, are_logs, kept=None):
@@ -208,15 +227,21 @@ class GateHead:
     gamma: float | None = None
     name: str = "gate"
 
+    def represent(self, est, features, scores):
+        """Features and scores on their common scale."""
+        return self.scaling.represent(features, scores)
+
     def log_proba(self, est, features, scores):
         """Log probabilities (n_samples, n_classes)."""
-        odds = np.clip(self.gate.log_odds(features, scores), -MOST, MOST)
         old, new = self.layout.old, self.layout.new
         found = np.zeros((len(scores), self.layout.n_classes))
-        found[:, old] = log_softmax(self.scaling.skip(scores), axis=1)
+        log_old = log_softmax(self.scaling.skip(scores), axis=1)
+        u = self.gate.unlikeness(features, scores)
+        found[:, old], log_new = self.gate.split(log_old, u, scores)
         if self.among_new is not None:
             found[:, new] = self.among_new.log_proba(est, features, scores)
-        found = split_by(found, odds, old, new)
+        found[:, new] += log_new[:, None]
+        found = np.maximum(found, -2 * MOST)
         return found - logsumexp(found, axis=1, keepdims=True)
 
 
@@ -261,6 +286,7 @@ def fit_gate(est, rows, layout, rng, pool=None):
         are_logs=scaling.are_logs,
         kept=find_kept_rows(est, rows.features),
     )
+    gate.links = links_of(est)
     among_new = _tell_apart(rows, layout, scaling)
     if pool is not None and len(pool[1]):
 

@@ -46,10 +46,10 @@ class JointHead:
         X = stacked(self.scaling, features, scores)
         return log_softmax(est._forward(X), axis=1)
 
-    def lower_part(self, est, features, scores):
-        """Network of what the output layer sees, [h; a], and its input."""
+    def represent(self, est, features, scores):
+        """Hidden layer and adapter, [h; a]."""
         X = stacked(self.scaling, features, scores)
-        return _Representation(est.module_), X
+        return est._apply(_Representation(est.module_), X)
 
 
 class _Representation(torch.nn.Module):

@@ -10,7 +10,7 @@ from skdeep.nn import Dropout, InputLinear, Linear, SparseRows, row_linear
 class ZeroLinear(InputLinear):
     """Linear layer whose weights are zero at the start."""
 
-    def init_weights(self, generator):
+    def init_weights(self, generator=None):
         """Set the weights."""
         nn.init.zeros_(self.weight)
         nn.init.zeros_(self.bias)

@@ -82,9 +82,10 @@ def source_tags(est, tags):
     if mode_of(est) == "sequence":
         # splitters would take tag lists for several labels of a row
         tags.estimator_type = None
-        tags.classifier_tags = None
+        tags.classifier_tags = tags.transformer_tags = None
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         return tags
     tags.input_tags.sparse = takes_sparse(est.estimator)
+    tags.transformer_tags.preserves_dtype = ["float32"]
     return tags

@@ -10,7 +10,7 @@ from skdeep.transfer._features import check_rows, see
 from skdeep.transfer._labels import check_weights, one_kind
 from skdeep.transfer._source_kinds import tells_classes
 from skdeep.transfer._sources import check_one_label
-from skdeep.utils._validation import encode_labels
+from skdeep.utils._validation import encode_labels, plain_labels
 
 
 class Seen(NamedTuple):
@@ -82,7 +82,8 @@ def read_new_data(est, X, y, X_unlabeled, sample_weight, classes, *, reset):
         check_width(est)
     check_consistent_length(rows, codes)
     one_kind(est.base_classes_, found)
-    check_expected(est, found, classes)
+    if tells_classes(est.estimator_):
+        check_expected(found, classes)
     weight = check_weights(sample_weight, len(codes))
     features, scores = see(est, X, rows)
     check_one_label(est.estimator_, X)
@@ -97,7 +98,11 @@ def read_new_data(est, X, y, X_unlabeled, sample_weight, classes, *, reset):
             raise ValueError("All rows have weight zero; nothing can be learned.")
     pool = None
     if X_unlabeled is not None:
-        pool = see(est, X_unlabeled, check_rows(est, X_unlabeled, reset=False))
+        try:
+            pool = see(est, X_unlabeled, check_rows(est, X_unlabeled, reset=False))
+        except (ValueError, TypeError) as error:
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            raise kind(f"`X_unlabeled`: {error}") from error
     return Seen(features, scores, labels, weight, pool)
 
 
@@ -112,11 +117,22 @@ def check_width(est):
         )
 
 
-def check_expected(est, found, classes):
+def check_classes(classes):
+    """Labels that the caller has named, as an array (n_classes,), or None."""
+    if classes is None:
+        return None
+    shape = () if isinstance(classes, (str, bytes)) else np.shape(classes)
+    if len(shape) != 1 or not shape[0]:
+        raise ValueError(
+            "`classes` must be a 1d array of labels. Got "
+            f"{type(classes).__name__} of shape {shape}."
+        )
+    return plain_labels(np.asarray(classes), "classes")
+
+
+def check_expected(found, classes):
     """Refuse labels that are not among those that the caller expects."""
-    if classes is None or not tells_classes(est.estimator_):
-        return
-    expected = np.asarray(classes).tolist()
+    expected = found.tolist() if classes is None else classes.tolist()
     for label in found.tolist():
         if label not in expected:
             raise ValueError(

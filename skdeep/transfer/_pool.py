@@ -51,6 +51,10 @@ class PoolHead:
         """Numbers learned."""
         return 4 + self.linear.n_parameters
 
+    def represent(self, est, features, scores):
+        """Features and scores on their common scale."""
+        return self.linear.represent(est, features, scores)
+
     def log_proba(self, est, features, scores):
         """Log probabilities (n_samples, n_classes)."""
         found = np.array(self.linear.log_proba(est, features, scores), dtype=np.float64)

@@ -6,9 +6,9 @@ n_classes) of log probabilities in the order of ``classes_``. `pool` is a pair (
 scores) of rows without a label, or None. Parameters that may be "auto" are read with
 `skdeep.transfer._settings.setting`. A head that is a network trains with ``est._train``
 and leaves ``est.module_``, ``est._module_args`` and ``est.history_`` behind; any head is an
-object of plain values and arrays (a dataclass) that can be pickled, may have ``gamma``,
-``n_parameters`` and ``lower_part(est, features, scores)``, the joint representation, and
-names in ``name`` what it is.
+object of plain values and arrays (a dataclass) that can be pickled, has
+``represent(est, features, scores)``, what is below its output layer as float32, may have
+``gamma`` and ``n_parameters``, and names in ``name`` what it is.
 """
 
 from typing import Any, NamedTuple

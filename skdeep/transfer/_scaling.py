@@ -70,6 +70,16 @@ class Scaling:
         """Scores as inputs: centred in each row, standard deviation 1."""
         return _centre(scores) * (self.score_factor * scores.shape[1] ** -0.5)
 
+    def represent(self, features, scores):
+        """Scaled features and scores side by side; CSR if the features are sparse."""
+        parts = [
+            part.astype(np.float32)
+            for part in (self.features(features), self.scores(scores))
+        ]
+        if sp.issparse(features):
+            return sp.hstack(parts, format="csr", dtype=np.float32)
+        return np.hstack(parts)
+
 
 def _centre(scores):
     scores = scores.astype(np.float64)

@@ -114,8 +114,8 @@ def check_tags(tokens, y):
     """
     if y is None:
         raise ValueError(
-            "SequenceTagger requires y to be passed, one list of tags a sentence, "
-            "but the target y is None."
+            "A tagger requires y to be passed, one list of tags a sentence, but the "
+            "target y is None."
         )
     y = check_list(y, "y", "tag lists, one a sentence")
     if len(y) != len(tokens.lengths):
@@ -159,13 +159,16 @@ def _kind(value):
     return type(value).__name__
 
 
-def detect_scheme(tags):
+def detect_scheme(tags, owner="y"):
     """Tell how tags mark the bounds of entities.
 
     Parameters
     ----------
     tags : iterable of str
         All tags that occur.
+
+    owner : str, default="y"
+        What holds them, in messages.
 
     Returns
     -------
@@ -179,13 +182,13 @@ def detect_scheme(tags):
     if len(marked) != len(tags):
         odd = next(tag for tag in tags if tag not in marked)
         raise ValueError(
-            f"The tag {odd!r} in y has no place in a scheme with tags like "
+            f"The tag {odd!r} in {owner} has no place in a scheme with tags like "
             f"{marked[0]!r}; use one scheme, e.g. 'B-{odd}' and 'I-{odd}'."
         )
     marks = {tag[0] for tag in tags}
     if marks & {"E", "S"} and marks & {"L", "U"}:
         raise ValueError(
-            f"The tags in y mix the marks {sorted(marks)} of two schemes; use BIO, "
+            f"The tags in {owner} mix the marks {sorted(marks)} of two schemes; use BIO, "
             "BIOES or BILOU."
         )
     if marks & {"E", "S"}:
@@ -198,17 +201,17 @@ def detect_scheme(tags):
 def to_bio(tags, scheme):
     """Tags of a sentence in the scheme BIO; of the schemes "plain" and "IO" as they are.
 
-    An I- tag that goes on with nothing begins an entity.
+    An I- tag that goes on with nothing begins an entity. Tags of no scheme stay as they are.
     """
     if scheme in ("plain", "IO"):
         return tags
     result = []
     before = "O"
     for tag in tags:
-        if tag[0] in _FINER and tag != "O":
-            tag = _FINER[tag[0]] + tag[1:]
-        if tag[0] == "I" and before[2:] != tag[2:]:
-            tag = "B" + tag[1:]
+        if tag[1:2] == "-":
+            tag = _FINER.get(tag[0], tag[0]) + tag[1:]
+            if tag[0] == "I" and before[2:] != tag[2:]:
+                tag = "B" + tag[1:]
         result.append(tag)
         before = tag
     return result
@@ -257,9 +260,11 @@ def encode_tags(tags, classes=None):
         found |= {"O"} | {"BI"[i] + tag[1:] for tag in found - {"O"} for i in (0, 1)}
     if classes is None:
         classes = np.array(sorted(found))
-    elif unknown := sorted(found - set(classes.tolist())):
+    elif not found <= (known := set(classes.tolist())):
+        given = [tag for sentence in tags for tag in sentence]
+        unknown = {tag for tag, bio in zip(given, flat) if bio not in known}
         raise ValueError(
-            f"y holds the tags {unknown}, which the fitted tagger does not know. Fit "
+            f"y holds the tags {sorted(unknown)}, which the fitted tagger does not know. Fit "
             "with warm_start=False, or teach them with AdapterExtender."
         )
     place = {tag: code for code, tag in enumerate(classes.tolist())}
@@ -270,11 +275,11 @@ def same_scheme(tags, scheme):
     """Tags as BIO; an error if only one side, they or a fitted model, thinks in spans."""
     own = detect_scheme(tag for sentence in tags for tag in sentence)
     plain = ("plain", "IO")
-    any_tag = any(tag != "O" for sentence in tags for tag in sentence)
-    if any_tag and (own in plain or scheme in plain) and own != scheme:
+    some = next((tag for sentence in tags for tag in sentence if tag != "O"), None)
+    if some is not None and (own in plain or scheme in plain) and own != scheme:
         raise ValueError(
-            f"The tags in y are in the scheme {own!r}, those of the fitted tagger in "
-            f"{scheme!r}; bring both to the same one."
+            f"The tags in y, such as {some!r}, are in the scheme {own!r}, those of the "
+            f"fitted tagger in {scheme!r}; bring both to the same one."
         )
     return [to_bio(sentence, own) for sentence in tags]
 

@@ -65,7 +65,8 @@ def check_fitted(estimator):
         raise NotFittedError(
             f"This {type(estimator).__name__} is not fitted. With prefit=True, fit "
             "`estimator` first; the extender never trains it. prefit=False fits a copy "
-            "on the first data."
+            "on the first data. In the grid of a search, which copies what it lists, "
+            "put it into a FrozenEstimator."
         )
 
 

@@ -60,6 +60,10 @@ class LinearHead:
         """Numbers learned."""
         return self.features.size + self.scores.size + self.bias.size
 
+    def represent(self, est, features, scores):
+        """Features and scores on their common scale."""
+        return self.scaling.represent(features, scores)
+
     def log_proba(self, est, features, scores):
         """Log probabilities (n_samples, n_classes)."""
         logits = product(self.scaling.features(features), self.features)

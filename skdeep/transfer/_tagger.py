@@ -58,7 +58,8 @@ class SequenceTagger(BaseDeepEstimator):
 
     word_vectors : mapping, object or path, default=None
         Vectors of words trained elsewhere: a dict, keyed vectors of gensim, or a text
-        file with a word and its numbers in each line. They stay as they are.
+        file with a word, which may hold spaces, and its numbers in each line. They stay
+        as they are.
 
     constrained_decoding : bool, default=True
         Whether only legal sequences are predicted: an "I-" tag goes on with an entity

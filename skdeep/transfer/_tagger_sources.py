@@ -52,7 +52,9 @@ def source_classes(source, X, named=None):
     known = named if known is None else known
     known = _flat(_predicted(source, X)) if known is None else known
     tags = [str(tag) for tag in known]
-    scheme = getattr(source, "scheme_", None) or detect_scheme(tags)
+    scheme = getattr(source, "scheme_", None) or detect_scheme(
+        tags, "the classes of `estimator`"
+    )
     if scheme not in ("plain", "IO"):
         types = entity_types(tags, scheme)
         tags = ["O", *(mark + name for name in types for mark in ("B-", "I-"))]
@@ -91,7 +93,8 @@ def view(source, X, classes, scheme, *, with_proba):
     predicted = _predicted(source, X)
     tags = [to_bio([str(tag) for tag in sentence], scheme) for sentence in predicted]
     place = {tag: number for number, tag in enumerate(classes.tolist())}
-    unknown = sorted(set(_flat(tags)) - set(place))
+    pairs = zip(_flat(predicted), _flat(tags))
+    unknown = sorted({str(given) for given, tag in pairs if tag not in place})
     if unknown:
         raise ValueError(
             f"`estimator` predicted the tags {unknown}, which are not among its classes;"

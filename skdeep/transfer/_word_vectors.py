@@ -17,8 +17,8 @@ class WordVectors:
     Parameters
     ----------
     source : mapping, object with ``__getitem__`` and ``__contains__``, or path
-        A dict of vectors, keyed vectors of gensim, or a text file with a word and its
-        numbers in each line. A first line with two integers tells how many words and
+        A dict of vectors, keyed vectors of gensim, or a text file with a word, which may
+        hold spaces, and its numbers in each line. A first line with two integers tells how many words and
         how many numbers for each; else the first vector has as many as all others.
     """
 

@@ -14,7 +14,6 @@ from head_data import (
 )
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdeep.base import forward
 from skdeep.transfer._joint import fit_adapter, fit_finetune, make_joint, stacked
 from skdeep.transfer._joint_modules import JointLoss
 from skdeep.transfer._rows import Layout, NewRows
@@ -164,8 +163,7 @@ def test_loss_counted_by_hand():
 def test_representation_holds_hidden_layer_and_adapter():
     rows = make_rows(all_classes(4))
     est, head = fit(fit_adapter, rows, adapter_hidden_size=5, hidden_layer_sizes=(7,))
-    module, X = head.lower_part(est, rows.features, rows.scores)
-    assert forward(module, X, est.device_).shape == (20, 12)
+    assert head.represent(est, rows.features, rows.scores).shape == (20, 12)
     assert head.gamma == pytest.approx(est.module_.gamma.value.item())
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_iris
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -142,3 +143,44 @@ def test_gold_needs_a_source_that_knows_what_is_outside():
     model = AdapterExtender(source, source_signal="gold", max_epochs=1)
     with pytest.raises(ValueError, match="source_signal='gold' says 'O'"):
         model.fit([["a", "d"]] * 4, [["DET", "ADJ"]] * 4)
+
+
+def test_rows_with_missing_values_are_answered_if_the_source_takes_them():
+    X, y = load_iris(return_X_y=True)
+    old = y < 2
+    forest = RandomForestClassifier(10, random_state=0).fit(X[old], y[old])
+    extender = AdapterExtender(forest, method="stacking").fit(X[::2], y[::2])
+    means = X[::2].mean(axis=0)
+    rows = np.where(np.arange(600).reshape(150, 4) % 7 == 0, np.nan, X)
+    found = extender.predict_proba(rows)
+    assert np.isfinite(found).all()
+    assert (found.argmax(axis=1) == y).mean() > 0.85
+    features, scores = extender._see(rows)
+    np.testing.assert_allclose(features, np.where(np.isnan(rows), means, X), rtol=1e-6)
+    np.testing.assert_array_equal(scores, class_scores(forest, rows, np.array([0, 1])))
+    assert extender.predict_source(rows).tolist() == forest.predict(rows).tolist()
+    chain = extender.extend(X, np.where(X[:, 0] > 7, 5, y))
+    assert np.isfinite(chain.predict_proba(rows)).all()
+    with pytest.raises(ValueError, match="X contains infinity"):
+        extender.predict(np.where(np.isnan(rows), np.inf, rows))
+    with pytest.raises(ValueError, match="X contains NaN"):
+        extender.partial_fit(rows, y)
+
+
+def test_missing_values_reach_a_source_with_nothing_beside_it():
+    X, y = load_iris(return_X_y=True)
+    extender = AdapterExtender(RandomForestClassifier(10), prefit=False).fit(X, y)
+    rows = np.where(np.arange(600).reshape(150, 4) % 7 == 0, np.nan, X)
+    expected = extender.estimator_.predict(rows)
+    assert extender.predict(rows).tolist() == expected.tolist()
+    assert (extender.predict_proba(rows).argmax(axis=1) == expected).all()
+
+
+def test_missing_values_are_refused_if_the_source_refuses_them():
+    X, y = load_iris(return_X_y=True)
+    source = KNeighborsClassifier().fit(X[y < 2], y[y < 2])
+    for features in ("auto", "scores"):
+        extender = AdapterExtender(source, method="stacking", features=features)
+        extender.fit(X, y)
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            extender.predict(X * np.nan)

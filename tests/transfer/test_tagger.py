@@ -390,6 +390,13 @@ def test_warm_start_refuses_tags_that_it_does_not_know():
     )
 
 
+def test_unknown_tags_are_named_as_they_were_given():
+    y = [["S-book", "S-album"]] * 3
+    tagger = quick_tagger(warm_start=True).fit([["a", "b"]] * 3, y)
+    message = r"y holds the tags \['S-new'\], which"
+    assert_refused(tagger, lambda: tagger.fit([["a", "b"]], [["S-new", "O"]]), message)
+
+
 def test_without_warm_start_a_second_fit_begins_anew(expected):
     tagger = quick_tagger().fit(X_NEW, [["O"] * len(x) for x in X_NEW])
     assert_answers(tagger.fit(X_OLD, Y_OLD), expected)
