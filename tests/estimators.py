@@ -230,6 +230,7 @@ CASES = [
         contradicting={"n_estimators": 1, "n_rollouts": 1},
         same_when_sparse=UNSCALED,
         diverges=False,  # states and read-outs are bounded
+        bytes_per_row=1000,  # more leaves of 300 trees
     ),
     Case(
         small_chain(),
@@ -238,6 +239,7 @@ CASES = [
         min_score=0.15,
         same_when_sparse=UNSCALED,
         diverges=False,  # states and read-outs are bounded
+        bytes_per_row=1000,  # more leaves of 300 trees
     ),
     Case(
         TCMEmbedder(

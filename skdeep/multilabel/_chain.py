@@ -325,7 +325,8 @@ class DynamicChainClassifier(ChainAnswersMixin, ClassifierMixin, BaseDeepEstimat
     -----
     A step of the chain costs O(H (H + E) + E L) a row for states of size H, label
     embeddings of size E and L labels; a row needs one step for each of its labels. The
-    first look costs O(n M^2 + M^3) once, for at most 2,048 features M, and 300 trees.
+    first look costs O(n M^2 + M^3) once, for at most 2,048 features M, and 300 trees,
+    whose leaves let the fitted model grow with the rows, up to some 20 MB.
 
     The paper's setting is ``first_look=None`` and ``joint_decoding=False`` with
     ``n_estimators=2``, ``training="mixed"``, ``hidden_size=2048``,

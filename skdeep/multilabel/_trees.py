@@ -22,6 +22,7 @@ _MIN_ROWS_IN_LEAF = 3
 _FEATURES_TRIED = 0.3  # at each split
 _MAX_ROWS = 2**14  # drawn for a tree
 _MAX_VALUES = 2**22  # in the leaves of all trees together
+_ONE = 2**15 - 1  # a frequency of 1
 
 
 class Trees(nn.Module):
@@ -39,15 +40,13 @@ class Trees(nn.Module):
     def __init__(self, n_labels, n_inner, n_leaves):
         super().__init__()
         shapes = {
-            "roots": (N_TREES,),
-            "column": (n_inner,),
-            "threshold": (n_inner,),
-            "below": (n_inner, 2),
-            "values": (n_leaves, n_labels),
+            "roots": ((N_TREES,), torch.int32),
+            "column": ((n_inner,), torch.int32),
+            "threshold": ((n_inner,), torch.float32),
+            "below": ((n_inner, 2), torch.int32),
+            "values": ((n_leaves, n_labels), torch.int16),
         }
-        for name, shape in shapes.items():
-            is_number = name in ("threshold", "values")
-            kind = torch.float32 if is_number else torch.int32
+        for name, (shape, kind) in shapes.items():
             self.register_buffer(name, torch.empty(shape, dtype=kind))
 
     def init_weights(self, generator):
@@ -67,7 +66,8 @@ class Trees(nn.Module):
             right = X.gather(1, self.column[here].long()) > self.threshold[here]
             below = self.below[here, right.long()].long()
             node = torch.where(inner, below, node)
-        return vote_logits(F.embedding_bag(node - n_inner, self.values, mode="mean"))
+        values = self.values.float()
+        return vote_logits(F.embedding_bag(node - n_inner, values, mode="mean") / _ONE)
 
 
 def vote_logits(share):
@@ -144,7 +144,7 @@ def _keep(trees, grown, n_labels):
         "column": np.concatenate([tree.feature for tree in grown])[inner],
         "threshold": threshold,
         "below": number[below],
-        "values": values[~inner],
+        "values": np.rint(values[~inner] * _ONE),
     }
     for name, array in arrays.items():
         kind = getattr(trees, name).dtype
