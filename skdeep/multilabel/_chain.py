@@ -39,7 +39,8 @@ class DynamicChainClassifier(ChainAnswersMixin, ClassifierMixin, BaseDeepEstimat
     A recurrent network takes one label at a time, knowing those that it has taken
     before, until it stops by itself. The order of the labels is not given: it is
     learned for each row, so that labels that are easy to tell help with the hard ones
-    [1]_. The chain starts from a first look at all labels by ridge regression.
+    [1]_. The chain starts from a first look at all labels: ridge regression and, for
+    dense rows, trees.
 
     Parameters
     ----------
