@@ -160,7 +160,7 @@ def spread(text, *, each, index, columns, cell, last=(), join=("±",)):
             sums = [sum(float(c[key]) for c in cells.values()) for key in last]
             ends = [rounded(str(total / len(cells)), 2) for total in sums]
             rows.append([*line, *values, *ends])
-        found[", ".join(name)] = rows
+        found[", ".join(named(*pair) for pair in zip(each, name))] = rows
     return found
 
 
