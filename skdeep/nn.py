@@ -116,6 +116,14 @@ class SparseRows:
     def __len__(self):
         return len(self.starts)
 
+    def __getitem__(self, rows):
+        """Some rows that follow each other."""
+        bounds = [*self.starts.tolist(), len(self.values)]
+        start, stop, _ = rows.indices(len(self))
+        stored = slice(bounds[start], bounds[stop])
+        starts = self.starts[rows] - bounds[start]
+        return SparseRows(self.columns[stored], starts, self.values[stored])
+
     def to(self, device):
         """Send the tensors to a device."""
         parts = (self.columns, self.starts, self.values)

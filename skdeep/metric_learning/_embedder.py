@@ -7,7 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.base import BaseDeepEstimator, all_or_nothing, forward
+from skdeep.base import BaseDeepEstimator, all_or_nothing
 from skdeep.exceptions import InvalidParameterError
 from skdeep.metric_learning._augment import AUGMENTATIONS, resolve_augment
 from skdeep.metric_learning._batches import (
@@ -29,6 +29,7 @@ from skdeep.metric_learning._modules import (
     make_unit_encoder,
     start_encoder,
     takes_sparse,
+    validation_score,
 )
 from skdeep.metric_learning._verification import VerificationMixin
 from skdeep.nn import find_image_shape, seed_dropout
@@ -89,6 +90,11 @@ class TCMEmbedder(
 
     samples_per_class : int, default=4
         Samples of each of these classes.
+
+    batch_chunk : int or None, default=None
+        Samples of a mini-batch that the network sees at a time; None is all of them.
+        The loss is that of the whole batch and its gradient is the same, for less
+        memory and a second forward pass. Batch normalisation sees a chunk.
 
     augment : {"auto", "affine", "affine_turns"}, callable or None, default="auto"
         Random changes of the training samples. "affine" turns (by 15 degrees at most),
@@ -284,6 +290,7 @@ class TCMEmbedder(
         "tcm_warmup": [Interval(Real, 0, 1, closed="both")],
         "classes_per_batch": [Interval(Integral, 2, None, closed="left")],
         "samples_per_class": [Interval(Integral, 2, None, closed="left")],
+        "batch_chunk": [Interval(Integral, 4, None, closed="left"), None],
         "augment": [StrOptions(AUGMENTATIONS), callable, None],
         "target_far": [Interval(Real, 0, 1, closed="neither")],
         "target_frr": [Interval(Real, 0, 1, closed="neither"), None],
@@ -313,6 +320,7 @@ class TCMEmbedder(
         tcm_warmup=1.0,
         classes_per_batch=32,
         samples_per_class=4,
+        batch_chunk=None,
         augment="auto",
         target_far=0.01,
         target_frr=None,
@@ -353,6 +361,7 @@ class TCMEmbedder(
         self.tcm_warmup = tcm_warmup
         self.classes_per_batch = classes_per_batch
         self.samples_per_class = samples_per_class
+        self.batch_chunk = batch_chunk
         self.augment = augment
         self.target_far = target_far
         self.target_frr = target_frr
@@ -476,6 +485,7 @@ class TCMEmbedder(
         try_loss(criterion, self.n_components, len(self._loss_classes) * n_variants)
         lr = default_lr(module) if self.lr == "auto" else self.lr
         seed_dropout(module, make_generator(rng, self.device_))
+        module.chunk_size = self.batch_chunk
         X_held, y_held = X, y
         if len(held_out):
             X_held, y_held = (part[np.isin(y, held_out)] for part in (X, y))
@@ -487,7 +497,7 @@ class TCMEmbedder(
             max_epochs=max_epochs,
             lr=lr,
             schedule=not incremental,
-            score=self._make_score(X_held, y_held) if len(held_out) else None,
+            score=validation_score(self, X_held, y_held) if len(held_out) else None,
             param_groups=[("base_loss.*", {"lr": lr * self.loss_lr_multiplier})],
             data=data,
         )
@@ -533,15 +543,6 @@ class TCMEmbedder(
                 f"{self._image_shape}."
             )
         return X, classes[codes]
-
-    def _make_score(self, X, y):
-        name = self.validation_metric or "recall_at_1"
-        measure = name if callable(name) else VALIDATION_METRICS[name]
-
-        def score(module):
-            return measure(y, forward(module, X, self.device_))
-
-        return score
 
     def transform(self, X):
         """Embed samples.

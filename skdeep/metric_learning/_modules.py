@@ -1,15 +1,19 @@
 """Network of the embedder: any encoder, then rows of length one."""
 
+import contextlib
 import copy
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from skdeep.base import forward
 from skdeep.exceptions import InvalidParameterError
-from skdeep.nn import MLP, ConvEncoder, make_module, start_module
+from skdeep.metric_learning._calibration import VALIDATION_METRICS
+from skdeep.nn import MLP, ConvEncoder, Dropout, make_module, start_module
 
 
 class UnitEncoder(nn.Module):
@@ -19,7 +23,20 @@ class UnitEncoder(nn.Module):
     ----------
     encoder : torch.nn.Module
         Maps (n_samples, n_features) to (n_samples, n_components).
+
+    Attributes
+    ----------
+    chunk_size : int or None
+        Rows that are encoded at a time in training; what is computed for them is
+        forgotten until the gradient asks for it [1]_.
+
+    References
+    ----------
+    .. [1] Gao, Zhang, Han and Callan, "Scaling Deep Contrastive Learning Batch Size
+       under Memory Limited Setup", RepL4NLP 2021.
     """
+
+    chunk_size = None
 
     def __init__(self, encoder):
         super().__init__()
@@ -27,7 +44,46 @@ class UnitEncoder(nn.Module):
 
     def forward(self, X):
         # (B, D) -> (B, E); the eps of normalize keeps a zero row at zero
-        return F.normalize(self.encoder(X), dim=1)
+        if not self.training or self.chunk_size is None or len(X) <= self.chunk_size:
+            return F.normalize(self.encoder(X), dim=1)
+        # no part is so small that batch normalisation has nothing to compare
+        n_parts = -(-len(X) // self.chunk_size)
+        ends = [round(part * len(X) / n_parts) for part in range(n_parts + 1)]
+        parts = [
+            checkpoint(_Repeatable(self.encoder), X[a:b], use_reentrant=False)
+            for a, b in zip(ends, ends[1:])
+        ]
+        return F.normalize(torch.cat(parts), dim=1)
+
+
+class _Repeatable:
+    """A network that says the same when asked again, and learns no moments from it."""
+
+    def __init__(self, network):
+        self.network = network
+        self.states = None
+
+    def __call__(self, X):
+        drawing = [
+            part.generator
+            for part in self.network.modules()
+            if isinstance(part, Dropout) and part.generator is not None
+        ]
+        now = [generator.get_state() for generator in drawing]
+        if self.states is None:
+            self.states = now
+            return self.network(X)
+        for generator, state in zip(drawing, self.states):
+            generator.set_state(state)
+        with contextlib.ExitStack() as stack:
+            for generator, state in zip(drawing, now):
+                stack.callback(generator.set_state, state)
+            for part in self.network.modules():
+                if getattr(part, "track_running_stats", False):
+                    stack.callback(setattr, part, "momentum", part.momentum)
+                    part.momentum = 0.0
+                    part.num_batches_tracked -= 1
+            return self.network(X)
 
 
 def make_unit_encoder(**module_args):
@@ -155,3 +211,14 @@ def _check_same_network(est, X):
                 f"changed from {before[name]!r} to {value!r} since; set "
                 "warm_start=False to fit anew, or restore the parameter."
             )
+
+
+def validation_score(est, X, y):
+    """Make the function that measures a network on samples of held-out classes."""
+    name = est.validation_metric or "recall_at_1"
+    measure = name if callable(name) else VALIDATION_METRICS[name]
+
+    def score(module):
+        return measure(y, forward(module, X, est.device_))
+
+    return score
