@@ -44,7 +44,7 @@ BUILTIN_ARGS = {
 # what "auto" is without labels, and what it chooses from
 DEFAULTS = {"n_neighbors": 15, "tau": 0.7, "resolution": 0.02}
 CHOICES = {
-    "n_neighbors": (10, 20, MOST_NEIGHBORS),
+    "n_neighbors": (10, 20, 40, MOST_NEIGHBORS),
     "tau": (0.5, 0.6, 0.7, 0.8),
     "resolution": (0.005, 0.01, 0.02, 0.04, 0.08),
 }
@@ -202,6 +202,7 @@ def decoding(est):
         "decode": est.decode,
         "tau": settled(est, "tau"),
         "resolution": settled(est, "resolution"),
+        "min_inside": est.min_inside,
         "node_feature": node_feature_of(est),
     }
 

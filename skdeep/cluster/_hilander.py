@@ -45,10 +45,9 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
     Parameters
     ----------
     n_neighbors : int or "auto", default="auto"
-        Neighbours of a row in the graph. "auto" takes that one of 10, 20 and 40, none
-        above the usual size of a class, with which the built-in networks, which have not
-        seen the classes, cluster them best; it is 15 without labels, and 9 in mode
-        "paper".
+        Neighbours of a row in the graph. "auto" takes that one of 10, 20, 40 and 80,
+        none above the usual size of a class, with which the built-in networks, which
+        know none of the classes, cluster them best; 15 without labels, 9 in mode "paper".
 
     mode : {"structural", "paper"}, default="structural"
         "structural" learns from the shape of the graph alone and works for rows of any
@@ -67,6 +66,10 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         Mean squared link probability, over all pairs, that holds a community together;
         smaller makes larger clusters. Only for ``decode="partition"``. "auto" chooses as
         `n_neighbors` does.
+
+    min_inside : float, default=0.4
+        Least share of a row's links, weighed by probability, that must lead into its
+        community; a row with less is a cluster of its own, as noise is. 0 keeps all.
 
     init : {"auto", "builtin", "random"}, default="auto"
         Weights that the training starts from in mode "structural". "auto" takes the
@@ -277,9 +280,8 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
     numbers per edge.
 
     Beyond the paper: edges are described by the graph around them, not by coordinates;
-    all edges teach, so that probabilities are calibrated; each edge is looked at twice;
-    rows are merged by communities; clusters are merged by a network of their own, which
-    has learned from the clusters of the training rows.
+    all edges teach, for calibrated probabilities; each edge is looked at twice; rows are
+    merged by communities, clusters by a network that has learned from such clusters.
 
     References
     ----------
@@ -312,6 +314,7 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         decode="partition",
         tau=0.7,
         resolution=0.02,
+        min_inside=0.4,
         init="auto",
         edge_features="structural",
         node_feature="auto",
@@ -356,6 +359,7 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         self.decode = decode
         self.tau = tau
         self.resolution = resolution
+        self.min_inside = min_inside
         self.init = init
         self.edge_features = edge_features
         self.node_feature = node_feature

@@ -12,6 +12,7 @@ PARAMETER_RULES = {
     "mode": [StrOptions({"structural", "paper"})],
     "decode": [StrOptions({"partition", "tree"})],
     "tau": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
+    "min_inside": [Interval(Real, 0, 1, closed="both")],
     "resolution": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"})],
     "init": [StrOptions({"auto", "builtin", "random"})],
     "edge_features": [StrOptions({"structural", "embedding", "both"})],

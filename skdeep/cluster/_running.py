@@ -12,7 +12,7 @@ from skdeep.cluster._search import make_search, measure_recall
 from skdeep.cluster._structural import RowGraph, cluster
 from skdeep.neighbors import knn_graph
 
-MOST_NEIGHBORS = 40  # of those that "auto" compares
+MOST_NEIGHBORS = 80  # of those that "auto" compares
 _NO_EDGES = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
@@ -115,6 +115,7 @@ def run_structural(est, rows, search, graph):
         tau=settled(est, "tau"),
         decode=est.decode,
         resolution=settled(est, "resolution"),
+        min_inside=est.min_inside,
         max_levels=est.max_levels,
         node_feature=node_feature_of(est),
         search=search,
@@ -277,7 +278,11 @@ def attach(est, result, rows):
         worth -= settled(est, "resolution") * np.bincount(base)[target]
     worth = np.where(is_known, worth, -np.inf)
     winner = worth.argmax(1)
-    joins = worth.max(1) > 0 if by_gain else np.where(is_known, mine, 0).max(1) > tau
+    if by_gain:
+        inside = np.where(target == target[np.arange(len(new)), winner][:, None], mine, 0)
+        joins = (worth.max(1) > 0) & (inside.sum(1) >= est.min_inside * mine.sum(1))
+    else:
+        joins = np.where(is_known, mine, 0).max(1) > tau
     parent, _ = link(
         level.neighbors,
         np.where(level.neighbors < n_known, -1, probability),

@@ -103,12 +103,12 @@ class RowGraph:
     def density(self):
         return density(self.probability, self.level.similarity)
 
-    def merge(self, decode, tau, resolution):
+    def merge(self, decode, tau, resolution, min_inside=0.0):
         """Parents, and their probabilities, of the rows."""
         level, probability, place = self.near or (self.level, self.probability, None)
         graph = level.neighbors, probability, density(probability, level.similarity)
         if decode == "partition":
-            parent, parent_proba = partition(*graph, resolution)
+            parent, parent_proba = partition(*graph, resolution, min_inside)
         else:
             parent, parent_proba = link(*graph, tau)
         if place is None:
@@ -296,7 +296,16 @@ def _log(ratio):
 
 
 def cluster(
-    graph, networks, *, tau, decode, resolution, max_levels, node_feature, search
+    graph,
+    networks,
+    *,
+    tau,
+    decode,
+    resolution,
+    min_inside,
+    max_levels,
+    node_feature,
+    search,
 ):
     """Cluster rows by three trained networks.
 
@@ -308,7 +317,7 @@ def cluster(
     networks : LinkNetworks
         In evaluation mode.
 
-    tau, decode, resolution, max_levels, node_feature
+    tau, decode, resolution, min_inside, max_levels, node_feature
         Parameters of the estimator.
 
     search : callable
@@ -323,7 +332,7 @@ def cluster(
         Edges between the clusters that remain: both root rows, and the probability.
     """
     forest = Forest.of_rows(len(graph.level))
-    links = graph.merge(decode, tau, resolution)
+    links = graph.merge(decode, tau, resolution, min_inside)
     group, nodes, peaks = merge_nodes(graph.level, links[0], node_feature)
     forest.add_level(graph.level, *links, graph.density, group, peaks)
     groups = Groups(graph, nodes, group)
