@@ -25,6 +25,12 @@ OPTIMIZERS = {
     "sgd": torch.optim.SGD,
 }
 
+PRECISIONS = {
+    "float32": None,
+    "bf16-mixed": torch.bfloat16,
+    "fp16-mixed": torch.float16,
+}
+
 logger = logging.getLogger("skdeep")
 
 
@@ -99,12 +105,53 @@ def move(data, device):
     return data
 
 
+def as_float(data):
+    """Give the tensors in a tensor, tuple or dict float32 for a smaller floating type."""
+    if torch.is_tensor(data):
+        return data.float() if data.dtype in (torch.bfloat16, torch.float16) else data
+    if isinstance(data, dict):
+        return {name: as_float(value) for name, value in data.items()}
+    if isinstance(data, (tuple, list)):
+        parts = map(as_float, data)
+        return type(data)(*parts) if hasattr(data, "_fields") else type(data)(parts)
+    return data
+
+
 class Net(NeuralNet):
     """skorch net whose data are batch sources.
 
     The criterion returns the loss, or ``(loss, parts)``: `parts` maps names to numbers or
     0-d tensors, whose means over an epoch go into the history.
+
+    Parameters
+    ----------
+    precision : {"float32", "bf16-mixed", "fp16-mixed"}, default="float32"
+        What the module computes with in training, unless it has ``needs_float32``.
+        Weights, losses and whatever comes after the training are float32 in any case.
+
+    *args, **kwargs
+        As skorch takes them.
     """
+
+    def __init__(self, *args, precision="float32", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.precision = precision
+
+    def initialize(self):
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision must be one of {sorted(PRECISIONS)}, not {self.precision!r}"
+            )
+        super().initialize()
+        self.scaler_ = torch.amp.GradScaler(
+            torch.device(self.device).type, enabled=self.precision == "fp16-mixed"
+        )
+        return self
+
+    def torch_compile(self, module, name):
+        if self.compile and name == "module":  # in place: the weights keep their names
+            module.compile(**self.get_params_for("compile"))
+        return module
 
     def get_split_datasets(self, X, y=None, **split_params):
         return X, y
@@ -113,7 +160,29 @@ class Net(NeuralNet):
         return dataset
 
     def infer(self, x, **fit_params):
-        return self.module_(move(x, self.device))
+        x, dtype = move(x, self.device), PRECISIONS[self.precision]
+        if dtype is None or getattr(self.module_, "needs_float32", False):
+            return self.module_(x)
+        with torch.autocast(torch.device(self.device).type, dtype):
+            return as_float(self.module_(x))
+
+    def train_step_single(self, batch, **fit_params):
+        if not self.scaler_.is_enabled():
+            return super().train_step_single(batch, **fit_params)
+        self._set_training(True)
+        x, y_true = batch
+        y_pred = self.infer(x)
+        loss = self.get_loss(y_pred, y_true, X=x, training=True)
+        self.scaler_.scale(loss).backward()
+        self.scaler_.unscale_(self.optimizer_)  # callbacks look at the gradients now
+        return {"loss": loss, "y_pred": y_pred}
+
+    def _step_optimizer(self, step_fn):
+        if not self.scaler_.is_enabled():
+            return super()._step_optimizer(step_fn)
+        step_fn()
+        self.scaler_.step(self.optimizer_)
+        self.scaler_.update()
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         loss = self.criterion_(y_pred, move(y_true, self.device))

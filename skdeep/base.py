@@ -165,6 +165,7 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         net.callbacks = [item for item in net.callbacks if item not in done]
         net.callbacks_ = [pair for pair in net.callbacks_ if pair[1] not in done]
         seed_dropout(net.module_, None)
+        net.module_._compiled_call_impl = None  # predictions come in all sizes
         self.net_ = net
         self.module_ = net.module_.eval()  # predict never toggles the mode
         later = [history_row(epoch) for epoch in net.history]
@@ -174,6 +175,44 @@ class BaseDeepEstimator(CallbackSupportMixin, BaseEstimator):
         self.n_iter_ = len(self.history_)
         best = watchers[0].best_epoch_ if watchers else len(net.history)
         self.best_epoch_ = len(earlier) + best
+
+    def get_params(self, deep=True):
+        """Parameters of the estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to name the parameters of estimators inside, too, and the entries of
+            `net_params`, as ``net__<name>``.
+
+        Returns
+        -------
+        params : dict
+            Names and values.
+        """
+        params = super().get_params(deep)
+        if deep and isinstance(self.net_params, dict):
+            params |= {f"net__{name}": value for name, value in self.net_params.items()}
+        return params
+
+    def set_params(self, **params):
+        """Set parameters of the estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values; ``net__<name>`` sets an entry of `net_params`.
+
+        Returns
+        -------
+        self : estimator
+            The estimator.
+        """
+        entries = {k[5:]: params.pop(k) for k in [*params] if k.startswith("net__")}
+        super().set_params(**params)
+        if entries:
+            self.net_params = {**(self.net_params or {}), **entries}
+        return self
 
     @property
     def loss_curve_(self):

@@ -181,7 +181,7 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
         Further callbacks of skorch.
 
     net_params : dict or None, default=None
-        Further arguments of skorch's ``NeuralNet``.
+        Arguments of ``skorch.NeuralNet``; also ``precision=`` and ``compile=``.
 
     n_jobs : int or None, default=None
         Threads of the neighbour search; None means 1.

@@ -56,7 +56,9 @@ def partition(neighbors, probability, density, resolution, min_inside=0.0):
     if min_inside > 0:
         loose = inside_share(community, neighbors, probability) < min_inside
         community[loose] = community.max() + 1 + np.arange(loose.sum())
-        community = np.unique(community, return_inverse=True)[1]  # some may be empty now
+        community = np.unique(community, return_inverse=True)[
+            1
+        ]  # some may be empty now
     return plant_trees(community, neighbors, probability, density)
 
 

@@ -279,7 +279,9 @@ def attach(est, result, rows):
     worth = np.where(is_known, worth, -np.inf)
     winner = worth.argmax(1)
     if by_gain:
-        inside = np.where(target == target[np.arange(len(new)), winner][:, None], mine, 0)
+        inside = np.where(
+            target == target[np.arange(len(new)), winner][:, None], mine, 0
+        )
         joins = (worth.max(1) > 0) & (inside.sum(1) >= est.min_inside * mine.sum(1))
     else:
         joins = np.where(is_known, mine, 0).max(1) > tau

@@ -189,7 +189,7 @@ class SemiSupervisedMetaLearner(
         Further callbacks of skorch.
 
     net_params : dict or None, default=None
-        Further arguments of the ``skorch.NeuralNet`` inside.
+        Arguments of ``skorch.NeuralNet``; also ``precision=`` and ``compile=``.
 
     device : str, default="auto"
         Where to train: "cpu", "cuda", "mps", ..., or "auto" for the fastest there is.

@@ -207,6 +207,8 @@ class PaperAdapter(nn.Module):
        Gradients", ICLR 2020, eq. (10).
     """
 
+    needs_float32 = True  # roundings would grow from step to step
+
     def __init__(
         self,
         n_features,

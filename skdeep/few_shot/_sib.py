@@ -91,6 +91,8 @@ class Adapter(nn.Module):
         Where the factor on the cosines starts.
     """
 
+    needs_float32 = True  # roundings would grow from step to step
+
     def __init__(
         self,
         n_steps=3,

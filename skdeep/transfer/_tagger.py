@@ -133,7 +133,7 @@ class SequenceTagger(BaseDeepEstimator):
         Called during training.
 
     net_params : dict or None, default=None
-        Further arguments of the skorch net.
+        Arguments of ``skorch.NeuralNet``; also ``precision=`` and ``compile=``.
 
     device : str, default="auto"
         Where to compute; "auto" takes an accelerator if there is one.

@@ -51,7 +51,11 @@ class BiLSTM(nn.Module):
 
         `turned` (B * L,) has the place of each token in its row reversed.
         """
-        return self.forth(rows)[0], reorder(self.back(reorder(rows, turned))[0], turned)
+        if rows.device.type == "cpu":  # torch has no LSTM of half floats there
+            rows = rows.float()
+        with torch.autocast("cpu", enabled=False):
+            states, back = self.forth(rows)[0], self.back(reorder(rows, turned))[0]
+        return states, reorder(back, turned)
 
 
 def reorder(rows, place):
