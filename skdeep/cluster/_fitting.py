@@ -48,7 +48,7 @@ CHOICES = {
     "tau": (0.5, 0.6, 0.7, 0.8),
     "resolution": (0.005, 0.01, 0.02, 0.04, 0.08),
 }
-_AS_GOOD = 0.01  # scores that differ by less are alike
+_AS_GOOD = 0.005  # scores that differ by less are alike
 # Groups are few, and networks that know nothing yet need more passes over them. More
 # than one pass would make the built-in ones forget what few groups cannot teach.
 _GROUP_FACTOR = {"builtin": 1, "random": 3}

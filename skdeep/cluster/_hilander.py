@@ -69,7 +69,8 @@ class HiLanderClusterer(ResultAttributesMixin, ClusterMixin, BaseDeepEstimator):
 
     min_inside : float, default=0.4
         Least share of a row's links, weighed by probability, that must lead into its
-        community; a row with less is a cluster of its own, as noise is. 0 keeps all.
+        cluster; a row with less is a cluster of its own, as noise is. 0 keeps all.
+        Only for ``decode="partition"``.
 
     init : {"auto", "builtin", "random"}, default="auto"
         Weights that the training starts from in mode "structural". "auto" takes the

@@ -10,7 +10,7 @@ _LEAST_WEIGHT = 1e-9
 _AS_GOOD = 0.005  # probabilities that differ by less are alike
 
 
-def partition(neighbors, probability, density, resolution, min_inside=0.0):
+def partition(neighbors, probability, density, resolution):
     r"""Cut a graph into communities, and make a tree of each.
 
     The communities come from the Leiden algorithm under the constant Potts model [1]_:
@@ -32,10 +32,6 @@ def partition(neighbors, probability, density, resolution, min_inside=0.0):
         :math:`\gamma`: two groups are merged if the mean weight between their members,
         missing edges counted as 0, is above it.
 
-    min_inside : float, default=0.0
-        Least share of the links of a node, both ways and weighed by probability, that
-        must lead into its community. A node with less becomes a community of its own.
-
     Returns
     -------
     parent : ndarray of shape (n,), dtype int64
@@ -53,12 +49,6 @@ def partition(neighbors, probability, density, resolution, min_inside=0.0):
        communities", Scientific Reports 9, 2019.
     """
     community = find_communities(neighbors, probability, resolution)
-    if min_inside > 0:
-        loose = inside_share(community, neighbors, probability) < min_inside
-        community[loose] = community.max() + 1 + np.arange(loose.sum())
-        community = np.unique(community, return_inverse=True)[
-            1
-        ]  # some may be empty now
     return plant_trees(community, neighbors, probability, density)
 
 
@@ -125,18 +115,6 @@ def find_communities(neighbors, probability, resolution):
     graph = (out + out.T.tocsr()).tocsr()
     graph.eliminate_zeros()
     return leiden(graph.indptr, graph.indices, graph.data, resolution)
-
-
-def inside_share(community, neighbors, probability):
-    """Share of the links of each node, out and in, that stays in its community."""
-    n = len(neighbors)
-    stays = probability * (community[neighbors] == community[:, None])
-    inside, all_links = (
-        links.sum(axis=1, dtype=np.float64)
-        + np.bincount(neighbors.ravel(), links.ravel(), minlength=n)
-        for links in (stays, probability)
-    )
-    return np.divide(inside, all_links, out=np.ones(n), where=all_links > 0)
 
 
 def find_peaks(community, density):

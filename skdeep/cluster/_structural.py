@@ -26,6 +26,7 @@ from skdeep.cluster._levels import (
     merge_nodes,
     unit_rows,
 )
+from skdeep.cluster._loose import inside_share, set_free
 from skdeep.cluster._nearby import bring_together
 from skdeep.cluster._partition import merge_pairs, partition
 
@@ -103,12 +104,12 @@ class RowGraph:
     def density(self):
         return density(self.probability, self.level.similarity)
 
-    def merge(self, decode, tau, resolution, min_inside=0.0):
+    def merge(self, decode, tau, resolution):
         """Parents, and their probabilities, of the rows."""
         level, probability, place = self.near or (self.level, self.probability, None)
         graph = level.neighbors, probability, density(probability, level.similarity)
         if decode == "partition":
-            parent, parent_proba = partition(*graph, resolution, min_inside)
+            parent, parent_proba = partition(*graph, resolution)
         else:
             parent, parent_proba = link(*graph, tau)
         if place is None:
@@ -331,8 +332,8 @@ def cluster(
     rest : tuple of three ndarray
         Edges between the clusters that remain: both root rows, and the probability.
     """
-    forest = Forest.of_rows(len(graph.level))
-    links = graph.merge(decode, tau, resolution, min_inside)
+    forest, rows = Forest.of_rows(len(graph.level)), graph
+    links = graph.merge(decode, tau, resolution)
     group, nodes, peaks = merge_nodes(graph.level, links[0], node_feature)
     forest.add_level(graph.level, *links, graph.density, group, peaks)
     groups = Groups(graph, nodes, group)
@@ -346,7 +347,11 @@ def cluster(
         group, nodes, peaks = merge_nodes(graph.level, links[0], node_feature)
         forest.add_level(graph.level, *links, graph.density, group, peaks)
         groups.merge(group, nodes)
-    return forest, open_edges(graph.level, graph.probability, forest)
+    rest = open_edges(graph.level, graph.probability, forest)
+    if decode == "partition" and min_inside > 0:
+        share = inside_share(forest.labels, rows.level.neighbors, rows.probability)
+        rest = set_free(forest, rest, share, min_inside)
+    return forest, rest
 
 
 def open_edges(level, probability, forest):

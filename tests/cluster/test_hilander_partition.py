@@ -5,13 +5,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 from crowds import crowd, level_of
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
 from skdeep.cluster._levels import find_roots
 from skdeep.cluster._partition import (
     find_communities,
     find_peaks,
-    inside_share,
     partition,
 )
 
@@ -142,32 +141,3 @@ def test_trees_are_the_communities_and_their_roots_the_peaks():
             assert proba[i] == probability[i][inside & denser].max()
         else:  # hung onto the peak of the community
             assert proba[i] == probability[i][inside].max()
-
-
-def test_share_of_links_inside_a_community_is_that_of_plain_sums():
-    level, probability = graph_of(0)
-    n = len(level.neighbors)
-    community = np.random.RandomState(0).randint(0, 5, n)
-    P = np.zeros((n, n))
-    np.put_along_axis(P, level.neighbors, probability.astype(float), axis=1)
-    links = P + P.T
-    together = community[:, None] == community
-    share = inside_share(community, level.neighbors, probability)
-    assert_allclose(share, (links * together).sum(1) / links.sum(1), rtol=1e-6)
-    probability[:] = 0
-    assert_array_equal(inside_share(community, level.neighbors, probability), 1)
-
-
-@pytest.mark.parametrize("min_inside", [0.4, 0.8, 1.0])
-def test_rows_with_too_few_links_into_their_community_are_alone(min_inside):
-    level, probability = graph_of(1)
-    graph = level.neighbors, probability, probability.mean(axis=1)
-    whole, _ = partition(*graph, 0.02)
-    found, proba = partition(*graph, 0.02, min_inside)
-    before, after = find_roots(whole), find_roots(found)
-    loose = inside_share(before, *graph[:2]) < min_inside
-    assert 0 < loose.sum() < len(loose)
-    assert_array_equal(np.bincount(after)[after][loose], 1)
-    assert_array_equal(proba[loose], 0)
-    same_before = before[~loose, None] == before[~loose]
-    assert_array_equal(after[~loose, None] == after[~loose], same_before)

@@ -1,0 +1,93 @@
+"""Rows that hang between clusters, and are better alone."""
+
+import numpy as np
+
+from skdeep.cluster._levels import find_roots
+
+
+def inside_share(labels, neighbors, probability):
+    r"""Share of the links of each row, out and in, that stays in its cluster.
+
+    With :math:`C(i)` the cluster of row i, and 0 for missing edges,
+
+    .. math::
+        \sum_{j \in C(i)} (p_{ij} + p_{ji}) / \sum_{j} (p_{ij} + p_{ji}) .
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Clusters.
+
+    neighbors : ndarray of shape (n, k), dtype int64
+        Graph of the rows.
+
+    probability : ndarray of shape (n, k)
+        Probability that a row and its neighbour belong together.
+
+    Returns
+    -------
+    share : ndarray of shape (n,), dtype float64
+        1 for rows without links.
+    """
+    n = len(neighbors)
+    stays = probability * (labels[neighbors] == labels[:, None])
+    inside, all_links = (
+        links.sum(axis=1, dtype=np.float64)
+        + np.bincount(neighbors.ravel(), links.ravel(), minlength=n)
+        for links in (stays, probability)
+    )
+    return np.divide(inside, all_links, out=np.ones(n), where=all_links > 0)
+
+
+def set_free(forest, rest, share, min_inside):
+    """Make clusters of one out of rows with few links into their own.
+
+    What hung below such a row goes to what it hung on; below a root, to the densest of
+    the rows that it leaves behind.
+
+    Parameters
+    ----------
+    forest : Forest
+        Changed in place.
+
+    rest : tuple of three ndarray
+        Edges between the clusters: both roots, and the probability.
+
+    share : ndarray of shape (n,)
+        From `inside_share`.
+
+    min_inside : float
+        Least share of a row that stays.
+
+    Returns
+    -------
+    rest : tuple of three ndarray
+        Edges between the clusters as they are now; a row set free has one to the cluster
+        it was in, with its share for a probability.
+    """
+    own, was = np.arange(len(share)), forest.peaks[-1][forest.labels]
+    loose = (share < min_inside) & (np.bincount(forest.labels)[forest.labels] > 1)
+    parent = find_roots(np.where(loose, forest.parent, own))[forest.parent]
+    # without a root: rows right below a root set free; one of them takes its place
+    top = np.flatnonzero(~loose & loose[parent])
+    order = top[np.lexsort([top, -forest.density[top], parent[top]])]
+    old, first = np.unique(parent[order], return_index=True)
+    root = own.copy()
+    root[old] = order[first]
+    parent[top] = root[parent[top]]
+    parent[loose] = own[loose]
+    forest.parent = parent
+    forest.parent_proba[parent == own] = 0
+    roots = np.flatnonzero(parent == own)
+    forest.labels = np.searchsorted(roots, find_roots(parent))
+    for level, labels in enumerate(forest.level_labels):
+        apart = np.where(loose, labels.max() + 1 + own, labels)
+        forest.level_labels[level] = np.unique(apart, return_inverse=True)[1]
+    forest.level_labels[-1] = forest.labels
+    ends, others, probability = rest
+    freed = np.flatnonzero(loose & (root[was] != own))
+    return (
+        np.concatenate([root[ends], freed]),
+        np.concatenate([root[others], root[was[freed]]]),
+        np.concatenate([probability, share[freed].astype(probability.dtype)]),
+    )
