@@ -32,8 +32,8 @@ models = {
 
 # %%
 # HDBSCAN leaves rows out as noise. To compare all rows, each of these counts as a cluster of its own
-# here; `HiLanderClusterer` calls nothing noise, and tells by `outlier_scores_` how far a row is
-# from being one with its neighbours.
+# here. `HiLanderClusterer` makes clusters of one row itself, of rows that hang between others
+# (`min_inside`), and tells by `outlier_scores_` how far a row is from being one with its neighbours.
 
 import numpy as np
 from sklearn.metrics import normalized_mutual_info_score
