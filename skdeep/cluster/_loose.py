@@ -1,8 +1,12 @@
 """Rows that hang between clusters, and are better alone."""
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 
 from skdeep.cluster._levels import find_roots
+
+_SAME = 1e-6  # identical rows may miss a cosine of 1 by that
 
 
 def inside_share(labels, neighbors, probability):
@@ -39,11 +43,22 @@ def inside_share(labels, neighbors, probability):
     return np.divide(inside, all_links, out=np.ones(n), where=all_links > 0)
 
 
-def set_free(forest, rest, share, min_inside):
-    """Make clusters of one out of rows with few links into their own.
+def find_twins(labels, neighbors, similarity):
+    """First of the identical rows of its cluster that each row is one of: (n,) indices."""
+    own = np.arange(len(neighbors))
+    rows, places = np.nonzero(similarity > 1 - _SAME)
+    others = neighbors[rows, places]
+    alike = labels[rows] == labels[others]
+    pairs = np.ones(alike.sum(), bool), (rows[alike], others[alike])
+    _, group = connected_components(sp.coo_array(pairs, (len(own), len(own))), False)
+    return np.unique(group, return_index=True)[1][group]
+
+
+def set_free(forest, rest, share, min_inside, twin):
+    """Make clusters of their own out of rows with few links into theirs.
 
     What hung below such a row goes to what it hung on; below a root, to the densest of
-    the rows that it leaves behind.
+    the rows that it leaves behind. Identical rows stay together.
 
     Parameters
     ----------
@@ -59,6 +74,9 @@ def set_free(forest, rest, share, min_inside):
     min_inside : float
         Least share of a row that stays.
 
+    twin : ndarray of shape (n,), dtype int64
+        From `find_twins`.
+
     Returns
     -------
     rest : tuple of three ndarray
@@ -66,26 +84,31 @@ def set_free(forest, rest, share, min_inside):
         it was in, with its share for a probability.
     """
     own, was = np.arange(len(share)), forest.peaks[-1][forest.labels]
-    loose = (share < min_inside) & (np.bincount(forest.labels)[forest.labels] > 1)
+    n_twins = np.bincount(twin, minlength=len(own))[twin]
+    share = np.bincount(twin, share, len(own))[twin] / n_twins
+    is_part = n_twins < np.bincount(forest.labels)[forest.labels]
+    loose = (share < min_inside) & is_part
     parent = find_roots(np.where(loose, forest.parent, own))[forest.parent]
     # without a root: rows right below a root set free; one of them takes its place
     top = np.flatnonzero(~loose & loose[parent])
     order = top[np.lexsort([top, -forest.density[top], parent[top]])]
     old, first = np.unique(parent[order], return_index=True)
-    root = own.copy()
+    root = np.where(loose, twin, own)
     root[old] = order[first]
     parent[top] = root[parent[top]]
-    parent[loose] = own[loose]
+    parent[loose] = twin[loose]
     forest.parent = parent
     forest.parent_proba[parent == own] = 0
     roots = np.flatnonzero(parent == own)
     forest.labels = np.searchsorted(roots, find_roots(parent))
     for level, labels in enumerate(forest.level_labels):
-        apart = np.where(loose, labels.max() + 1 + own, labels)
+        apart = np.where(loose, labels.max() + 1 + twin, labels)
         forest.level_labels[level] = np.unique(apart, return_inverse=True)[1]
     forest.level_labels[-1] = forest.labels
+    sizes = [len(own), *(int(labels.max()) + 1 for labels in forest.level_labels)]
+    forest.log = [(size, size - after) for size, after in zip(sizes, sizes[1:])]
     ends, others, probability = rest
-    freed = np.flatnonzero(loose & (root[was] != own))
+    freed = np.flatnonzero(loose & (twin == own) & (root[was] != own))
     return (
         np.concatenate([root[ends], freed]),
         np.concatenate([root[others], root[was[freed]]]),

@@ -26,7 +26,7 @@ from skdeep.cluster._levels import (
     merge_nodes,
     unit_rows,
 )
-from skdeep.cluster._loose import inside_share, set_free
+from skdeep.cluster._loose import find_twins, inside_share, set_free
 from skdeep.cluster._nearby import bring_together
 from skdeep.cluster._partition import merge_pairs, partition
 
@@ -349,8 +349,10 @@ def cluster(
         groups.merge(group, nodes)
     rest = open_edges(graph.level, graph.probability, forest)
     if decode == "partition" and min_inside > 0:
-        share = inside_share(forest.labels, rows.level.neighbors, rows.probability)
-        rest = set_free(forest, rest, share, min_inside)
+        edges = forest.labels, rows.level.neighbors
+        share = inside_share(*edges, rows.probability)
+        twin = find_twins(*edges, rows.level.similarity)
+        rest = set_free(forest, rest, share, min_inside, twin)
     return forest, rest
 
 

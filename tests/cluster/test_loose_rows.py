@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skdeep import HiLanderClusterer
 from skdeep.cluster._levels import Forest, find_roots
-from skdeep.cluster._loose import inside_share, set_free
+from skdeep.cluster._loose import find_twins, inside_share, set_free
 
 NO_EDGES = (np.empty(0, int), np.empty(0, int), np.empty(0, np.float32))
 
@@ -59,12 +59,19 @@ def test_all_but_the_rows_set_free_stay_together(seed):
     before, parent = forest.labels, forest.parent.copy()
     own, share = np.arange(len(parent)), rng.rand(len(parent))
     limit = rng.choice([0.1, 0.5, 0.9])
-    alone = np.bincount(before)[before] == 1
+    twin = own.copy()
+    for one, other in rng.randint(len(own), size=(10, 2)):
+        if before[one] == before[other] and twin[one] == one and one < other:
+            twin[other] = one
+    twin = twin[twin]
+    kin = twin[:, None] == twin
+    share = kin @ share / kin.sum(1)
+    alone = (before[:, None] == before).sum(1) == kin.sum(1)
     loose = (share < limit) & ~alone
-    set_free(forest, NO_EDGES, share, limit)
+    set_free(forest, NO_EDGES, share, limit, twin)
     # the same clusters, but for the rows set free
     same = before[:, None] == before
-    expected = (same & ~loose[:, None] & ~loose) | np.eye(len(own), dtype=bool)
+    expected = (same & ~loose[:, None] & ~loose) | (kin & loose)
     assert_array_equal(forest.labels[:, None] == forest.labels, expected)
     for labels in forest.level_labels:
         assert_array_equal(labels[:, None] == labels, expected)
@@ -73,10 +80,11 @@ def test_all_but_the_rows_set_free_stay_together(seed):
     assert_array_equal(forest.labels[roots], np.arange(len(roots)))
     assert_array_equal(find_roots(forest.parent), roots[forest.labels])
     assert (forest.parent_proba[roots] == 0).all()
-    moved = (forest.parent != parent) & (forest.parent != own)
-    was_loose = loose[parent]
-    assert (was_loose | ~moved).all()
+    moved = (forest.parent != parent) & (forest.parent != own) & ~loose
+    assert (loose[parent] | ~moved).all()
     assert not loose[forest.parent[~loose]].any()
+    sizes = [len(own)] + [labels.max() + 1 for labels in forest.level_labels]
+    assert forest.log == [(a, a - b) for a, b in zip(sizes, sizes[1:])]
 
 
 def test_edges_lead_to_the_clusters_as_they_are_now():
@@ -89,12 +97,20 @@ def test_edges_lead_to_the_clusters_as_they_are_now():
     forest.density[:] = [0.9, 0.5, 0.4, 0.6, 0.8, 0.7]
     share = np.array([0.1, 1, 1, 1, 1, 0.2])
     rest = (np.array([0]), np.array([4]), np.array([0.3], np.float32))
-    ends, others, probability = set_free(forest, rest, share, 0.4)
+    ends, others, probability = set_free(forest, rest, share, 0.4, np.arange(6))
     assert_array_equal(forest.parent, [0, 3, 1, 3, 4, 5])
     assert_array_equal(forest.labels, [0, 1, 1, 1, 2, 3])
     assert_array_equal(ends, [3, 0, 5])
     assert_array_equal(others, [4, 3, 4])
     assert_allclose(probability, [0.3, 0.1, 0.2])
+
+
+def test_twins_are_identical_rows_of_one_cluster():
+    neighbors = np.array([[1], [2], [1], [4], [3], [0]])
+    similarity = np.array([[1], [1], [1], [0.9], [0.9], [1]], dtype=np.float32)
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    assert_array_equal(find_twins(labels, neighbors, similarity), [0, 0, 0, 3, 4, 5])
+    assert_array_equal(find_twins(labels, neighbors, 0 * similarity), np.arange(6))
 
 
 @pytest.fixture(scope="module")
