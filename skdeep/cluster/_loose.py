@@ -46,7 +46,11 @@ def inside_share(labels, neighbors, probability):
 def find_twins(labels, neighbors, similarity):
     """First of the identical rows of its cluster that each row is one of: (n,) indices."""
     own = np.arange(len(neighbors))
-    rows, places = np.nonzero(similarity > 1 - _SAME)
+    rows = np.flatnonzero(similarity[:, 0] > 1 - _SAME)  # the nearest come first
+    if not len(rows):
+        return own
+    near, places = np.nonzero(similarity[rows] > 1 - _SAME)
+    rows = rows[near]
     others = neighbors[rows, places]
     alike = labels[rows] == labels[others]
     pairs = np.ones(alike.sum(), bool), (rows[alike], others[alike])

@@ -106,8 +106,9 @@ def test_edges_lead_to_the_clusters_as_they_are_now():
 
 
 def test_twins_are_identical_rows_of_one_cluster():
-    neighbors = np.array([[1], [2], [1], [4], [3], [0]])
-    similarity = np.array([[1], [1], [1], [0.9], [0.9], [1]], dtype=np.float32)
+    neighbors = np.array([[1, 3], [4, 2], [1, 0], [4, 5], [3, 5], [0, 3]])
+    similarity = np.array([[1, 0.9, 1, 0.9, 0.8, 1], [0, 1, 0, 0, 0, 0]], np.float32).T
+    similarity[1] = 1
     labels = np.array([0, 0, 0, 1, 1, 1])
     assert_array_equal(find_twins(labels, neighbors, similarity), [0, 0, 0, 3, 4, 5])
     assert_array_equal(find_twins(labels, neighbors, 0 * similarity), np.arange(6))
