@@ -7,10 +7,11 @@ import pytest
 import torch
 from estimators import CASES, IDS
 from refusals import forbid_training
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
-from skdeep import SequenceTagger, TCMEmbedder
+from skdeep import AdapterExtender, HiLanderClusterer, SequenceTagger, TCMEmbedder
 from skdeep.exceptions import InvalidParameterError
 
 MIXED = ["bf16-mixed", "fp16-mixed"]
@@ -52,16 +53,64 @@ def test_training_is_about_the_same_in_mixed_precision(precision, case):
         assert weight.dtype == torch.float32
 
 
+SENTENCES = [["we", "met", "Ann"], ["see", "Bob", "there"], ["no", "one"]] * 15
+TAGS = [["O", "O", "P"], ["O", "P", "O"], ["O", "O"]] * 15
+
+
+@pytest.mark.parametrize("settings", [{}, {"deep": False, "output": "softmax"}])
 @pytest.mark.parametrize("precision", MIXED)
-def test_tagger_learns_in_mixed_precision(precision):
-    X, y = (
-        [["we", "met", "Ann"], ["see", "Bob"]] * 10,
-        [["O", "O", "P"], ["O", "P"]] * 10,
+def test_tagger_in_mixed_precision(precision, settings):
+    def trained(net_params):
+        tagger = SequenceTagger(random_state=0, device="cpu", max_epochs=4, **settings)
+        return tagger.set_params(net_params=net_params).fit(SENTENCES, TAGS)
+
+    exact, rounded = trained(None), trained({"precision": precision})
+    np.testing.assert_allclose(
+        rounded.loss_curve_, exact.loss_curve_, rtol=0.1, atol=0.1
     )
-    tagger = SequenceTagger(
-        max_epochs=8, random_state=0, device="cpu", net_params={"precision": precision}
+    # its own steps must not follow a gradient that fp16 has scaled
+    wide, about = (model.module_.wide.weight.abs().max() for model in (exact, rounded))
+    np.testing.assert_allclose(wide, about, rtol=0.1)
+
+
+def test_wide_path_takes_no_step_that_overflows(blobs):
+    tagger = SequenceTagger(random_state=0, device="cpu", max_epochs=1)
+    wide = tagger.fit(SENTENCES, TAGS).module_.wide
+    before = wide.weight.clone()
+    for value, moves in ((np.inf, False), (4.0, True)):
+        part = before[:2].clone().requires_grad_()
+        part.grad = torch.full_like(part, value)
+        wide._drawn = torch.tensor([1, 2]), part
+        wide.step(0.5, scale=8.0)
+        assert bool((wide.weight != before).any()) == moves
+    np.testing.assert_allclose(wide.weight[1:3] - before[1:3], -0.25, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["auto", "adapter", "finetune", "stacking"])
+@pytest.mark.parametrize("precision", MIXED)
+def test_extender_in_mixed_precision(precision, method, blobs):
+    X, y = blobs
+    source = LogisticRegression().fit(X[y < 2], y[y < 2])
+    extender = AdapterExtender(
+        source,
+        method=method,
+        max_epochs=10,
+        random_state=0,
+        device="cpu",
+        net_params={"precision": precision},
     )
-    assert tagger.fit(X, y).predict(X) == y
+    assert extender.fit(X, y).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("settings", [{"attention": True}, {"n_layers": 2}])
+@pytest.mark.parametrize("precision", MIXED)
+def test_published_clusterer_in_mixed_precision(precision, settings, blobs):
+    X, y = blobs
+    settings = {"mode": "paper", "hidden_size": 16, "max_epochs": 2, **settings}
+    model = HiLanderClusterer(4, random_state=0, device="cpu", **settings)
+    exact = model.fit(X, y).loss_curve_
+    rounded = model.set_params(net__precision=precision).fit(X, y).loss_curve_
+    np.testing.assert_allclose(rounded, exact, rtol=0.1)
 
 
 def test_steps_that_overflow_are_left_out(blobs):

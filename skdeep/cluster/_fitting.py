@@ -241,15 +241,14 @@ def choose(est, parts, search):
         setattr(est, f"{name}_", settled(est, name, DEFAULTS[name]))
     if not names:
         return
-    most = CHOICES["n_neighbors"][-1] if "n_neighbors" in names else est.n_neighbors
-    levels = [rows.graph(min(most, len(rows) - 1), search) for rows, _ in parts]
+    numbers = choices_of(est, "n_neighbors")
+    sizes = np.concatenate([np.bincount(y)[y] for _, y in parts])
+    most = max(numbers[0], np.median(sizes))  # of the class of a row
+    numbers = [k for k in numbers if k <= most]
+    levels = [rows.graph(min(numbers[-1], len(rows) - 1), search) for rows, _ in parts]
     networks = builtin_networks().to(est.device_)
     scores = {}
-    sizes = np.concatenate([np.bincount(y)[y] for _, y in parts])
-    most = max(CHOICES["n_neighbors"][0], np.median(sizes))  # of the class of a row
-    for k in choices_of(est, "n_neighbors"):
-        if k > most and est.n_neighbors == "auto":
-            continue
+    for k in numbers:
         graphs = [
             RowGraph.linked(nearer(level, k), "structural", networks)
             for level in levels

@@ -62,7 +62,8 @@ def set_free(forest, rest, share, min_inside, twin):
     """Make clusters of their own out of rows with few links into theirs.
 
     What hung below such a row goes to what it hung on; below a root, to the densest of
-    the rows that it leaves behind. Identical rows stay together.
+    the rows that it leaves behind. Identical rows stay together. A
+    row that hangs elsewhere now keeps the probability of the link that it had.
 
     Parameters
     ----------
@@ -102,6 +103,7 @@ def set_free(forest, rest, share, min_inside, twin):
     parent[top] = root[parent[top]]
     parent[loose] = twin[loose]
     forest.parent = parent
+    forest.parent_proba[loose] = 1  # of twins
     forest.parent_proba[parent == own] = 0
     roots = np.flatnonzero(parent == own)
     forest.labels = np.searchsorted(roots, find_roots(parent))

@@ -53,6 +53,7 @@ class GraphBatch:
 def neighbor_sum(values, neighbors, weight):
     """Weighted sums over the neighbours, (N, D), (M, k), (M, k) -> (M, D)."""
     # the fastest of many ways, and the only one without an array of (M, k, D)
+    values = values.to(weight.dtype)  # they are of half precision under autocast
     return F.embedding_bag(neighbors, values, per_sample_weights=weight, mode="sum")
 
 

@@ -235,8 +235,8 @@ def join(results, parts, n):
 def attach(est, result, rows):
     """Clusters of further rows, beside those that are there.
 
-    A row joins the cluster of level 0 that gains most by it, as in `partition`; with
-    trees, the one whose links to it are most probable in sum, if one of them exceeds
+    A row joins the cluster of level 0 that gains most by it, as in `partition`, unless
+    less than `min_inside` of its links to known rows lead into that cluster; with trees, the one whose links to it are most probable in sum, if one of them exceeds
     `tau`. What is left over links among itself.
 
     Parameters
@@ -279,10 +279,11 @@ def attach(est, result, rows):
     worth = np.where(is_known, worth, -np.inf)
     winner = worth.argmax(1)
     if by_gain:
-        inside = np.where(
-            target == target[np.arange(len(new)), winner][:, None], mine, 0
-        )
-        joins = (worth.max(1) > 0) & (inside.sum(1) >= est.min_inside * mine.sum(1))
+        owner = np.where(is_known, result.labels[np.where(is_known, found, 0)], -1)
+        home = np.take_along_axis(owner, winner[:, None], 1)
+        known_links = np.where(is_known, mine, 0)
+        inside = np.where(owner == home, known_links, 0).sum(1)
+        joins = (worth.max(1) > 0) & (inside >= est.min_inside * known_links.sum(1))
     else:
         joins = np.where(is_known, mine, 0).max(1) > tau
     parent, _ = link(

@@ -130,8 +130,9 @@ class JointNet(nn.Module):
             logits = logits + added
         if self.gamma is None:
             return logits
-        skip = torch.zeros_like(logits)
-        skip[:, self.old] = self.split(X)[2]
+        scores = self.split(X)[2]
+        skip = scores.new_zeros(logits.shape)
+        skip[:, self.old] = scores
         return logits + self.gamma.value * skip
 
 

@@ -183,13 +183,17 @@ class WidePath(nn.Module):
         self._drawn = used, part
         return nn.functional.embedding_bag(place, part, mode="sum")
 
-    def step(self, lr):
-        """Descend along the gradient of the last batch."""
+    def step(self, lr, scale=1.0):
+        """Descend along the gradient of the last batch.
+
+        The loss was multiplied by `scale`; where that was too much there is no step.
+        """
         used, part = self._drawn
         self._drawn = None
-        if part.grad is not None:
-            change = part.grad * (used > 0)[:, None]
-            self.weight.index_add_(0, used, change * -lr)
+        if part.grad is None or (scale != 1 and not part.grad.isfinite().all()):
+            return
+        change = part.grad * (used > 0)[:, None]
+        self.weight.index_add_(0, used, change * (-lr / scale))
 
 
 class Adapter(nn.Module):

@@ -35,7 +35,7 @@ class RowSteps(Callback):
         group = net.optimizer_.param_groups[-1]
         share = group["lr"] / group.get("initial_lr", group["lr"])
         if net.module_.wide is not None:
-            net.module_.wide.step(self.lr * share)
+            net.module_.wide.step(self.lr * share, net.scaler_.get_scale())
 
 
 class Steps(NamedTuple):

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skdeep import HiLanderClusterer
 from skdeep.cluster._levels import Forest, find_roots
 from skdeep.cluster._loose import find_twins, inside_share, set_free
+from skdeep.neighbors import knn_graph
 
 NO_EDGES = (np.empty(0, int), np.empty(0, int), np.empty(0, np.float32))
 
@@ -146,3 +147,27 @@ def test_trees_and_the_published_method_keep_all_rows(noisy):
     trees = HiLanderClusterer(decode="tree", random_state=0, device="cpu").fit(X)
     labels = trees.labels_
     assert_array_equal(trees.set_params(min_inside=1.0).predict(X), labels)
+
+
+def test_many_new_rows_join_the_clusters_of_few():
+    X, _ = crowd(n_classes=6, n_rows=60, noise=0.4, seed=0)
+    model = HiLanderClusterer(random_state=0, device="cpu").fit(X[::6])
+    result = model.result_
+    later = np.delete(np.arange(len(X)), np.arange(0, len(X), 6))
+    joined = []
+    for min_inside in (0.0, 0.4):
+        labels = model.set_params(min_inside=min_inside).partial_predict(X[later])
+        joined.append((labels < result.n_clusters).mean())
+    assert joined[0] >= joined[1] > 0.95 * joined[0] > 0.8
+
+
+def test_no_more_neighbours_are_searched_than_may_be_chosen():
+    X, y = crowd(n_classes=10, n_rows=15, noise=0.4, seed=0)
+    asked = []
+
+    def search(X, n_neighbors):
+        asked.append(n_neighbors)
+        return knn_graph(X, n_neighbors)
+
+    HiLanderClusterer(knn=search, max_epochs=1, random_state=0, device="cpu").fit(X, y)
+    assert max(asked) <= 10
