@@ -232,10 +232,11 @@ def keep_others(name, rows):
     path = RESULTS / f"{name}.csv"
     if not path.exists():
         return rows
-    new = {(row["data"], row["model"]) for row in rows}
     with open(path, newline="") as file:
-        old = [r for r in csv.DictReader(file) if (r["data"], r["model"]) not in new]
-    return sorted(old + rows, key=lambda row: row["data"])
+        old = list(csv.DictReader(file))
+    # a row that is computed again keeps its place
+    kept = {(row["data"], row["model"]): row for row in [*old, *rows]}
+    return sorted(kept.values(), key=lambda row: row["data"])
 
 
 def gain_rows():
