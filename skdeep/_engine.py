@@ -96,23 +96,26 @@ def take_rows(X, rows, keep_sparse=False):
 
 def move(data, device):
     """Send a tensor, a tuple or dict of them, or anything with ``.to`` to `device`."""
-    if hasattr(data, "to"):
-        return data.to(device)
-    if isinstance(data, dict):
-        return {name: move(value, device) for name, value in data.items()}
-    if isinstance(data, (tuple, list)):
-        return type(data)(move(value, device) for value in data)
-    return data
+    return map_tensors(lambda part: part.to(device), data)
 
 
 def as_float(data):
-    """Give the tensors in a tensor, tuple or dict float32 for a smaller floating type."""
-    if torch.is_tensor(data):
-        return data.float() if data.dtype in (torch.bfloat16, torch.float16) else data
+    """Make tensors of half precision, in a tuple or dict or alone, float32."""
+    halves = (torch.bfloat16, torch.float16)
+    return map_tensors(
+        lambda part: part.float() if getattr(part, "dtype", None) in halves else part,
+        data,
+    )
+
+
+def map_tensors(function, data):
+    """Apply a function to all that has ``.to`` in tuples, lists and dicts."""
+    if hasattr(data, "to"):
+        return function(data)
     if isinstance(data, dict):
-        return {name: as_float(value) for name, value in data.items()}
+        return {name: map_tensors(function, value) for name, value in data.items()}
     if isinstance(data, (tuple, list)):
-        parts = map(as_float, data)
+        parts = [map_tensors(function, value) for value in data]
         return type(data)(*parts) if hasattr(data, "_fields") else type(data)(parts)
     return data
 
@@ -167,13 +170,11 @@ class Net(NeuralNet):
             return as_float(self.module_(x))
 
     def train_step_single(self, batch, **fit_params):
-        if not self.scaler_.is_enabled():
-            return super().train_step_single(batch, **fit_params)
         self._set_training(True)
         x, y_true = batch
-        y_pred = self.infer(x)
+        y_pred = self.infer(x, **fit_params)
         loss = self.get_loss(y_pred, y_true, X=x, training=True)
-        self.scaler_.scale(loss).backward()
+        self.scaler_.scale(loss).backward()  # by one, but for fp16
         self.scaler_.unscale_(self.optimizer_)  # callbacks look at the gradients now
         return {"loss": loss, "y_pred": y_pred}
 

@@ -16,8 +16,8 @@ from skdeep.cluster._paper_network import LanderNetwork
 from skdeep.cluster._paper_training import PaperSettings, set_up_training
 from skdeep.cluster._running import (
     MOST_NEIGHBORS,
+    decoding,
     neighbors_for,
-    node_feature_of,
     run_clusterer,
     search_of,
     settled,
@@ -194,17 +194,6 @@ def train_stages(est, module, scenes, search, generator, data):
             listener.end(est.net_)
     est.module_ = module.eval()
     est.history_, est.n_iter_, est.best_epoch_ = history, len(history), best[-1]
-
-
-def decoding(est):
-    """How clusters are cut out of probabilities."""
-    return {
-        "decode": est.decode,
-        "tau": settled(est, "tau"),
-        "resolution": settled(est, "resolution"),
-        "min_inside": est.min_inside,
-        "node_feature": node_feature_of(est),
-    }
 
 
 def make_score(held_out, device):

@@ -62,8 +62,8 @@ def set_free(forest, rest, share, min_inside, twin):
     """Make clusters of their own out of rows with few links into theirs.
 
     What hung below such a row goes to what it hung on; below a root, to the densest of
-    the rows that it leaves behind. Identical rows stay together. A
-    row that hangs elsewhere now keeps the probability of the link that it had.
+    the rows that it leaves behind. A row that hangs elsewhere now keeps the probability
+    of the link that it had. Identical rows stay together.
 
     Parameters
     ----------

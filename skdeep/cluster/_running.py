@@ -44,6 +44,17 @@ def node_feature_of(est):
     return "peak" if est.mode == "paper" else "mean"
 
 
+def decoding(est):
+    """How clusters are cut out of probabilities."""
+    return {
+        "decode": est.decode,
+        "tau": settled(est, "tau"),
+        "resolution": settled(est, "resolution"),
+        "min_inside": est.min_inside,
+        "node_feature": node_feature_of(est),
+    }
+
+
 def neighbors_for(est, rows):
     """Number of neighbours, or as many as there are."""
     wanted = settled(est, "n_neighbors")
@@ -112,12 +123,8 @@ def run_structural(est, rows, search, graph):
     forest, rest = cluster(
         graph,
         est.module_,
-        tau=settled(est, "tau"),
-        decode=est.decode,
-        resolution=settled(est, "resolution"),
-        min_inside=est.min_inside,
+        **decoding(est),
         max_levels=est.max_levels,
-        node_feature=node_feature_of(est),
         search=search,
     )
     level = graph.level
@@ -236,7 +243,8 @@ def attach(est, result, rows):
     """Clusters of further rows, beside those that are there.
 
     A row joins the cluster of level 0 that gains most by it, as in `partition`, unless
-    less than `min_inside` of its links to known rows lead into that cluster; with trees, the one whose links to it are most probable in sum, if one of them exceeds
+    less than `min_inside` of its links to known rows lead into that cluster; with
+    trees, the one whose links to it are most probable in sum, if one of them exceeds
     `tau`. What is left over links among itself.
 
     Parameters
